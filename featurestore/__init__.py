@@ -1,0 +1,43 @@
+"""The names people declare features with, and nothing else.
+
+Read as `import featurestore as fs`: the aggregates are called `fs.mean`, `fs.max` and so on.
+"""
+
+from featurestore.spec.aggregate import Aggregate, Feature, Function
+from featurestore.spec.dtypes import Bool, Date, Float32, Float64, Int8, Int16, Int32, Int64, String, Timestamp
+from featurestore.spec.entity import Entity
+from featurestore.spec.feature_service import FeatureService
+from featurestore.spec.feature_view import FeatureView
+from featurestore.spec.on_demand import OnDemandFeature
+from featurestore.spec.source import ParquetSource
+
+count = Function.COUNT
+sum = Function.SUM  # noqa: A001 - read as fs.sum
+mean = Function.MEAN
+min = Function.MIN  # noqa: A001 - read as fs.min
+max = Function.MAX  # noqa: A001 - read as fs.max
+
+__all__ = [
+    "Aggregate",
+    "Bool",
+    "Date",
+    "Entity",
+    "Feature",
+    "FeatureService",
+    "FeatureView",
+    "Float32",
+    "Float64",
+    "Int8",
+    "Int16",
+    "Int32",
+    "Int64",
+    "OnDemandFeature",
+    "ParquetSource",
+    "String",
+    "Timestamp",
+    "count",
+    "max",
+    "mean",
+    "min",
+    "sum",
+]

@@ -1,0 +1,170 @@
+"""Every error the feature store raises on purpose, as one tree.
+
+KnownatError
+├── DefinitionsError            the definitions folder has problems (all of them, each with file and line)
+├── InvalidDeclaration          one declaration can not be built
+├── SettingsError               knownat.toml or an environment override is wrong
+├── UnknownName                 a service, view, feature, dataset or other name that does not exist
+├── InvalidReference            text that is not a feature reference, name, duration or URN
+├── SpineError                  a training set's spine can not be used
+├── EntityRowsError             an online request's rows can not be used
+├── SourceError                 a source's files are missing or do not fit its declaration
+├── QueryError                  the engine refused a compiled query
+├── NotApplied                  nothing has been applied yet, or a view is not whole yet
+├── NotMaterialized             a view is not in the online store, or the store lost it
+├── LookupInThePast             the online store has moved on past the moment asked for
+├── StoreUnavailable            the online store does not answer
+├── StoreRefused                the online store is set up in a way that would lose rows
+├── StoreCorrupted              stored bytes are not what was written
+├── ConcurrentChange            another process changed the same table; nothing was lost, run it again
+├── DatasetGone                 a dataset can not be rebuilt; names exactly what is missing
+├── DatasetDiffers              a rebuilt dataset has other bytes than the manifest says
+└── UnsupportedOperation        the connection or adapter can not do this
+
+Messages say what was expected, what was found, and what to try. `code` is stable: scripts and clients may match on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import ClassVar
+
+
+class KnownatError(Exception):
+    """The root: catching this catches every error Knownat raises on purpose."""
+
+    code: ClassVar[str] = "knownat_error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    @property
+    def details(self) -> dict[str, object]:
+        """Facts beside the message, for scripts: plain JSON values only."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing wrong in a definitions folder: where it is, what it is, and what to do."""
+
+    where: str
+    what: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" + (f" ({self.hint})" if self.hint else "")
+
+
+class DefinitionsError(KnownatError):
+    """All problems of a definitions folder at once."""
+
+    code = "invalid_definitions"
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        count = len(self.problems)
+        listing = "\n".join(f"  {problem}" for problem in self.problems)
+        super().__init__(f"{count} problem{'s' if count != 1 else ''} in the definitions:\n{listing}")
+
+    @property
+    def details(self) -> dict[str, object]:
+        return {"problems": [{"where": p.where, "what": p.what, "hint": p.hint} for p in self.problems]}
+
+
+class InvalidDeclaration(KnownatError):
+    """A declaration that can not exist; raised where it is written."""
+
+    code = "invalid_declaration"
+
+
+class SettingsError(KnownatError):
+    code = "invalid_settings"
+
+
+class InvalidReference(KnownatError):
+    code = "invalid_reference"
+
+
+class UnknownName(KnownatError):
+    """A name nobody declared; the message offers the closest ones."""
+
+    code = "unknown_name"
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind, self.name, self.known = kind, name, tuple(sorted(known))
+        super().__init__(f"There is no {kind} '{name}'. {suggestion(name, self.known)}")
+
+    @property
+    def details(self) -> dict[str, object]:
+        return {"kind": self.kind, "name": self.name, "closest": get_close_matches(self.name, self.known)}
+
+
+class SpineError(KnownatError):
+    code = "invalid_spine"
+
+
+class EntityRowsError(KnownatError):
+    code = "invalid_entity_rows"
+
+
+class SourceError(KnownatError):
+    code = "source_unreadable"
+
+
+class QueryError(KnownatError):
+    code = "query_refused"
+
+
+class NotApplied(KnownatError):
+    code = "not_applied"
+
+
+class NotMaterialized(KnownatError):
+    code = "not_materialized"
+
+
+class LookupInThePast(KnownatError):
+    code = "lookup_in_the_past"
+
+
+class StoreUnavailable(KnownatError):
+    code = "store_unavailable"
+
+
+class StoreRefused(KnownatError):
+    code = "store_refused"
+
+
+class StoreCorrupted(KnownatError):
+    code = "store_corrupted"
+
+
+class ConcurrentChange(KnownatError):
+    code = "concurrent_change"
+
+
+class DatasetGone(KnownatError):
+    code = "dataset_gone"
+
+
+class DatasetDiffers(KnownatError):
+    code = "dataset_differs"
+
+
+class UnsupportedOperation(KnownatError):
+    code = "unsupported_operation"
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """A sentence that helps someone who wrote `name` where one of `known` was meant."""
+    names = sorted(known)
+    if not names:
+        return "None exist yet."
+    if close := get_close_matches(name, names, n=3):
+        return f"Did you mean {' or '.join(repr(match) for match in close)}?"
+    listed = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    return f"There is: {listed}."

@@ -1,0 +1,57 @@
+"""The batch engine: answers compiled trees over named relations, as an Arrow stream or as Parquet files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+import pyarrow as pa
+from sqlglot import exp
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetFiles:
+    """Files that together are one relation. `schema` is what it has when there are no files."""
+
+    paths: tuple[str, ...]
+    schema: pa.Schema
+
+
+Relation: TypeAlias = ParquetFiles | pa.Table
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A SELECT as a sqlglot tree, and what each table name in it stands for. Values travel as literals of the tree."""
+
+    tree: exp.Query
+    relations: Mapping[str, Relation] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A Parquet file an engine wrote: its path below the folder it was told to write to."""
+
+    path: str
+    rows: int
+    size: int
+    partition: str
+    """The value of the partition column, as text."""
+
+
+class Engine(Protocol):
+    """DuckDB in this process, or a cluster. Raises QueryError, with the engine's reason, for a query it refuses."""
+
+    def schema(self, query: Query) -> pa.Schema:
+        """The columns the query would give, without running it."""
+        ...
+
+    def stream(self, query: Query) -> pa.RecordBatchReader:
+        """The rows, in batches, in the query's order. The reader keeps what it needs alive; close it when done."""
+        ...
+
+    def write(self, query: Query, folder: str, *, partition_by: str) -> tuple[DataFile, ...]:
+        """Write the rows as Parquet into `folder`, a subfolder for each value of the column `partition_by`, which is
+        left out of the files. Rows keep the query's order within a file."""
+        ...

@@ -1,0 +1,33 @@
+"""Reading sources: what they hold now, and which version of their data that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import pyarrow as pa
+
+from featurestore.ports.engine import Relation
+from featurestore.spec.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSnapshot:
+    """A source as it is now."""
+
+    source: str
+    relation: Relation
+    schema: pa.Schema
+    version: str
+    """Changes when the data does."""
+    rows: int
+    first: datetime | None
+    """The earliest event timestamp; None for an empty source."""
+    last: datetime | None
+
+
+class SourceReader(Protocol):
+    def read(self, source: Source) -> SourceSnapshot:
+        """Find the source's data. Raises SourceError when it is missing, or has no such timestamp column."""
+        ...

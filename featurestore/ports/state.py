@@ -1,0 +1,155 @@
+"""State: what has been applied, filled and pulled. Progress lives here, never in definitions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from featurestore.graph.resolved import FeatureSet, Graph
+from featurestore.intervals import Interval, IntervalSet
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedGraph:
+    """What readers see now: the graph that was last applied, and when."""
+
+    serial: int
+    graph: Graph
+    applied_at: datetime
+
+
+class CatalogState(Protocol):
+    def current(self) -> AppliedGraph | None:
+        """The graph that was applied last; None before the first apply."""
+        ...
+
+    def promote(self, graph: Graph, applied_at: datetime) -> AppliedGraph:
+        """Make `graph` what readers see, in one transaction. Call it when everything it names is whole."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FilledInterval:
+    """One chunk of a backfill: these rows went into this version of the view's table."""
+
+    interval: Interval
+    version: int
+    rows: int
+    source_versions: tuple[tuple[str, str], ...]
+    filled_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What is filled of one table, newest fill first where they overlap."""
+
+    table: str
+    fills: tuple[FilledInterval, ...] = ()
+
+    @property
+    def covered(self) -> IntervalSet:
+        return IntervalSet.of(fill.interval for fill in self.fills)
+
+    @property
+    def filled_to(self) -> datetime | None:
+        """The end of what is filled without a hole from the beginning; None when nothing is."""
+        return self.covered.intervals[0].end if self.fills else None
+
+    @property
+    def rows(self) -> int:
+        return sum(fill.rows for fill in self.fills)
+
+    @property
+    def version(self) -> int:
+        return max((fill.version for fill in self.fills), default=0)
+
+
+class CoverageState(Protocol):
+    def coverage(self, table: str) -> Coverage: ...
+
+    def record(self, table: str, fill: FilledInterval) -> None:
+        """Remember that an interval is filled; fills it contains wholly are forgotten. In one transaction."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Materialization:
+    """How far one table has been copied into the online store, and from which version of it."""
+
+    table: str
+    filled_to: datetime
+    version: int
+    rows: int
+    materialized_at: datetime
+
+
+class MaterializationState(Protocol):
+    """Kept for each online store, named by its address: two stores do not share progress."""
+
+    def last(self, store: str, table: str) -> Materialization | None: ...
+
+    def record(self, store: str, materialization: Materialization) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedTable:
+    """The version of a view's table that a dataset was pulled from."""
+
+    table: str
+    view: str
+    fingerprint: str
+    version: int
+    filled_to: datetime | None
+    source_versions: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnProfile:
+    """What one column of a result looked like."""
+
+    name: str
+    dtype: str
+    nulls: int
+    distinct: int | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    mean: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything a training set was made of. `id` is a hash of its inputs: the same pull has the same id."""
+
+    id: str
+    features: FeatureSet
+    tables: tuple[PinnedTable, ...]
+    spine: str
+    """sha256 of the spine, an object of the object store when `spine_kept`."""
+    spine_kept: bool
+    timestamp: str
+    label: str | None
+    rows: int
+    first: datetime | None
+    last: datetime | None
+    result: str
+    """sha256 of the result's Parquet bytes."""
+    result_size: int
+    profile: tuple[ColumnProfile, ...]
+    libraries: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+    created_at: datetime
+
+
+class DatasetState(Protocol):
+    def put(self, manifest: Manifest) -> Manifest:
+        """Keep the manifest unless there is one with its id; return the one that is kept."""
+        ...
+
+    def get(self, dataset: str) -> Manifest:
+        """The manifest with this id, or the only one whose id starts so. Raises UnknownName."""
+        ...
+
+    def all(self) -> tuple[Manifest, ...]:
+        """Every manifest, oldest first."""
+        ...
