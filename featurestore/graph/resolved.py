@@ -43,27 +43,34 @@ class ColumnEdge:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceField:
+    """A column of a source as it was when the definitions were resolved; `type` is the name of its Arrow type."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
 class ResolvedSource:
     name: str
     path: str
     event_timestamp: str
     known_at: str | None
     delay: timedelta
-    columns: tuple[Column, ...]
+    fields: tuple[SourceField, ...]
     description: str = ""
     owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TileInput:
-    """One aggregated column of a windowed view: `expression` over the view's query, rows kept by `where`.
+    """One aggregated column of a windowed view's query. Null where an event does not count.
 
-    Its tiles hold one mergeable state for it, whatever the windows and functions that use it.
+    Its tiles hold one mergeable state for it, whatever the windows; `functions` says what the state must support.
     """
 
     name: str
-    dtype: DType | None
-    """None: rows are counted, there is no value."""
+    dtype: DType
     functions: tuple[Function, ...]
 
 
@@ -114,6 +121,12 @@ class ResolvedView:
     @property
     def is_windowed(self) -> bool:
         return self.every is not None
+
+    @property
+    def stored_values(self) -> tuple[Column, ...]:
+        """The features in the order of their names: reordering a view's features changes nothing that is stored."""
+        values = (Column(feature.name, feature.dtype) for feature in self.features)
+        return tuple(sorted(values, key=lambda value: value.name))
 
     def feature(self, name: str) -> ResolvedFeature:
         for feature in self.features:

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Protocol
 
+from featurestore.plan.usage import DatasetUse
 
-@dataclass(frozen=True, slots=True)
-class DatasetUse:
-    """Someone who depends on a dataset: `user` is its URN, such as `model:arrival_delay@1`."""
-
-    dataset: str
-    user: str
-    aliases: tuple[str, ...] = ()
+__all__ = ["DatasetUse", "ModelUsage"]
 
 
 class ModelUsage(Protocol):

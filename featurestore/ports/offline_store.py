@@ -31,6 +31,10 @@ class OfflineStore(Protocol):
         """Create the table with `schema` and the partition column, unless it is there."""
         ...
 
+    def exists(self, table: str) -> bool:
+        """Whether the table has been created."""
+        ...
+
     def staging_folder(self, table: str) -> str:
         """Where an engine may write the files of a commit."""
         ...

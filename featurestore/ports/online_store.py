@@ -22,7 +22,7 @@ class OnlineTable:
 
     @classmethod
     def of(cls, view: ResolvedView) -> OnlineTable:
-        return cls(view.table, view.keys, tuple(Column(feature.name, feature.dtype) for feature in view.features))
+        return cls(view.table, view.keys, view.stored_values)
 
 
 Key = tuple[object, ...]

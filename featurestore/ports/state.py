@@ -106,12 +106,11 @@ class PinnedTable:
 
 @dataclass(frozen=True, slots=True)
 class ColumnProfile:
-    """What one column of a result looked like."""
+    """What one column of a result looked like. The statistics are of its finite numbers."""
 
     name: str
     dtype: str
     nulls: int
-    distinct: int | None = None
     minimum: float | None = None
     maximum: float | None = None
     mean: float | None = None

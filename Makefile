@@ -1,0 +1,66 @@
+# Everything from a Python 3.11 or newer and make. Each target works as the first command in a fresh clone, and twice.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
+
+# Stamps: what is installed in $(VENV) is newer than what it was installed from.
+CREATED := $(VENV)/.created
+DEMO := $(VENV)/.installed-demo
+ALL := $(VENV)/.installed-all
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help install demo test check constraints clean
+
+help: ## show this
+	@echo "Knownat: a feature store and a model registry in one."
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(ALL) ## everything in .venv: the command, the demo's data, the tools for development
+	@echo "Installed. You have .venv/bin/knownat; start a project of your own with: .venv/bin/knownat init my-project"
+
+demo: $(DEMO) ## the whole story on a year of real flights, about four minutes
+	@$(BIN)/python -m docs.demo
+
+test: $(ALL) ## all tests (installs redis-server with apt-get if it is missing and may be installed)
+	@.ci/install-redis.sh
+	@$(BIN)/pytest
+	@echo "All tests passed. See the whole story next: make demo"
+
+check: $(ALL) ## linter, formatting, types and layers; changes nothing
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/pytest -q tests/architecture
+	@echo "Clean."
+
+constraints: ## write constraints.txt anew from the ranges in pyproject.toml
+	@echo "Resolving pyproject.toml in a fresh environment ..."
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && .ci/create-venv.sh "$$fresh" \
+		&& "$$fresh/bin/python" -m pip --disable-pip-version-check --quiet install -e '.[demo,dev,polars]' \
+		&& { grep '^#' constraints.txt; "$$fresh/bin/python" -m pip freeze --exclude-editable | grep '=='; } > constraints.new
+	@mv constraints.new constraints.txt
+	@echo "constraints.txt is written; look at it with: git diff constraints.txt"
+
+clean: ## remove caches, build leftovers and the demo's project (.demo); .venv stays
+	@rm -rf .demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	@echo "Removed caches, build leftovers and .demo. To begin from nothing, remove .venv too."
+
+$(CREATED):
+	@.ci/create-venv.sh $(VENV)
+	@touch $@
+
+$(DEMO): pyproject.toml constraints.txt | $(CREATED)
+	@echo "Installing Knownat and the demo's data into .venv (about 250 MB to download, once) ..."
+	@$(PIP) install -c constraints.txt -e '.[demo]'
+	@touch $@
+
+# All that the demo needs is in it, too, so `make demo` has nothing left to install after this.
+$(ALL): pyproject.toml constraints.txt | $(CREATED)
+	@echo "Installing Knownat with everything for development into .venv (about 300 MB to download, once) ..."
+	@$(PIP) install -c constraints.txt -e '.[demo,dev,polars]'
+	@touch $(DEMO) $@

@@ -1,0 +1,1 @@
+"""The documentation, and the demo told in docs/tutorial.md."""

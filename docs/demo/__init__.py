@@ -1,0 +1,1 @@
+"""The whole story on real data: every flight out of New York in 2013."""

@@ -1,0 +1,170 @@
+"""The offline store on Delta tables.
+
+An engine has written the files; only the commit belongs here. Delta-rs does not sync what it writes and does not tell
+application transactions apart, so files, log and folders are synced here, and a replacement is committed through the
+very table object whose files it replaces: a writer that came in between makes the commit fail, and nothing changes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import date, timedelta
+from pathlib import Path
+from time import time
+from typing import Any
+
+import pyarrow as pa
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
+
+from featurestore.errors import ConcurrentChange, DatasetGone, NotApplied
+from featurestore.intervals import DAY, Interval, floor_to
+from featurestore.ports.engine import DataFile, ParquetFiles
+from featurestore.ports.offline_store import DAY_COLUMN, Snapshot
+
+_CONFIGURATION = {
+    # Old versions are what datasets are rebuilt from: only Knownat's own maintenance may remove them.
+    "delta.logRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": "interval 36500 days",
+    "delta.enableExpiredLogCleanup": "false",
+}
+
+
+class DeltaOfflineStore:
+    """Delta tables in subfolders of a local folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def create(self, table: str, schema: pa.Schema) -> None:
+        path = self._path(table)
+        if self.exists(table):
+            return
+        path.mkdir(parents=True, exist_ok=True)
+        DeltaTable.create(
+            str(path),
+            schema=schema,
+            mode="ignore",
+            partition_by=[DAY_COLUMN],
+            configuration=_CONFIGURATION,
+        )
+        _sync_log(path, 0)
+        _sync(self._folder)
+
+    def exists(self, table: str) -> bool:
+        return bool(DeltaTable.is_deltatable(str(self._path(table))))
+
+    def staging_folder(self, table: str) -> str:
+        return str(self._path(table))
+
+    def replace(self, table: str, days: Interval, files: tuple[DataFile, ...]) -> int:
+        path = self._path(table)
+        delta = self._open(table)
+        removed = [
+            RemoveAction(
+                path=str(row["path"]), data_change=True, deletion_timestamp=_now_milliseconds(),
+                partition_values={DAY_COLUMN: _text(row["partition"])}, size=row["size_bytes"],
+            )
+            for row in _added(delta)
+            if _inside(row["partition"], days)
+        ]  # fmt: skip
+        for file in files:
+            _sync(path / file.path)
+        for folder in {(path / file.path).parent for file in files}:
+            _sync(folder)
+        _sync(path)
+        if not files and not removed:
+            return int(delta.version())
+        try:
+            delta.create_write_transaction(
+                [*(_add(file) for file in files), *removed], mode="append", schema=delta.schema(),
+                partition_by=[DAY_COLUMN], commit_properties=_one_writer(delta),
+            )  # fmt: skip
+        except CommitFailedError as error:
+            raise ConcurrentChange(
+                f"Another process changed the table {table} at the same time. Nothing was written; run it again."
+            ) from error
+        _sync_log(path, int(delta.version()))
+        return int(delta.version())
+
+    def snapshot(self, table: str, *, version: int | None = None, days: Interval | None = None) -> Snapshot:
+        delta = self._open(table, version)
+        rows = [row for row in _added(delta) if days is None or _inside(row["partition"], days)]
+        paths = tuple(sorted(str(self._path(table) / str(row["path"])) for row in rows))
+        if missing := [path for path in paths if not Path(path).exists()]:
+            raise DatasetGone(
+                f"{len(missing)} files of {table} at version {delta.version()} are missing, the first is {missing[0]}"
+            )
+        schema = pa.schema(delta.schema().to_arrow())
+        stored = schema.remove(schema.get_field_index(DAY_COLUMN))
+        return Snapshot(
+            table, int(delta.version()), ParquetFiles(paths, stored), sum(row["num_records"] for row in rows)
+        )
+
+    def _path(self, table: str) -> Path:
+        view, _, fingerprint = table.partition("@")
+        return self._folder / view / fingerprint
+
+    def _open(self, table: str, version: int | None = None) -> DeltaTable:
+        try:
+            return DeltaTable(str(self._path(table)), version=version)
+        except TableNotFoundError as error:
+            raise NotApplied(f"The table {table} does not exist. Run `knownat apply`.") from error
+        except DeltaError as error:
+            raise DatasetGone(f"Version {version} of the table {table} can not be opened: {error}") from error
+
+
+def _added(delta: DeltaTable) -> list[dict[str, Any]]:
+    """The live files of the table: path, size_bytes, num_records, and the partition's day."""
+    actions = pa.table(delta.get_add_actions(flatten=True))
+    rows: list[dict[str, Any]] = actions.to_pylist()
+    for row in rows:
+        row["partition"] = row[f"partition.{DAY_COLUMN}"]
+    return rows
+
+
+def _inside(day: object, days: Interval) -> bool:
+    start = date.fromisoformat(_text(day))
+    first, last = floor_to(days.start, DAY).date(), (days.end - timedelta(microseconds=1)).date()
+    return first <= start <= last
+
+
+def _text(day: object) -> str:
+    return day.isoformat() if isinstance(day, date) else str(day)
+
+
+def _add(file: DataFile) -> AddAction:
+    return AddAction(
+        path=file.path,
+        size=file.size,
+        partition_values={DAY_COLUMN: file.partition},
+        modification_time=_now_milliseconds(),
+        data_change=True,
+        stats=json.dumps({"numRecords": file.rows}),
+    )
+
+
+def _one_writer(delta: DeltaTable) -> CommitProperties:
+    """Makes two commits from one snapshot conflict even if neither removes a file: both would add the same rows."""
+    return CommitProperties(app_transactions=[Transaction("knownat", int(delta.version()) + 1)])
+
+
+def _now_milliseconds() -> int:
+    """When a file was written, as Delta's log wants it said: for people who read the log, never for our semantics."""
+    return int(time() * 1000)
+
+
+def _sync_log(path: Path, version: int) -> None:
+    log = path / "_delta_log"
+    _sync(log / f"{version:020d}.json")
+    _sync(log)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

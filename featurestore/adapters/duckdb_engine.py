@@ -1,0 +1,158 @@
+"""The batch engine in this process: DuckDB over Parquet files and Arrow tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import duckdb
+import pyarrow as pa
+from sqlglot import exp
+
+from featurestore.errors import QueryError
+from featurestore.graph.sql_text import DIALECT
+from featurestore.ports.engine import DataFile, ParquetFiles, Query, Relation
+
+_BATCH_ROWS = 65_536
+_OFFSET_COLUMNS = 4
+
+
+class DuckDBEngine:
+    """DuckDB with a bound on memory, spilling to `spill_folder`. Safe to use from several threads at once."""
+
+    def __init__(self, *, memory_limit: str, threads: int, spill_folder: Path) -> None:
+        spill_folder.mkdir(parents=True, exist_ok=True)
+        self._database = duckdb.connect(
+            ":memory:",
+            config={
+                "memory_limit": memory_limit,
+                "threads": threads,
+                "temp_directory": str(spill_folder),
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            },
+        )
+
+    def schema(self, query: Query) -> pa.Schema:
+        with self._cursor(query.relations) as cursor:
+            empty = exp.select("*").from_(query.tree.copy().subquery("asked")).limit(0)
+            return _run(cursor, _rendered(empty, query.relations)).to_arrow_table().schema
+
+    def stream(self, query: Query) -> pa.RecordBatchReader:
+        cursor = self._open(query.relations)
+        try:
+            reader = _run(cursor, _rendered(query.tree, query.relations)).to_arrow_reader(_BATCH_ROWS)
+            schema = reader.schema
+        except duckdb.Error as error:
+            cursor.close()
+            raise _refused(error) from error
+        except QueryError:
+            cursor.close()
+            raise
+        return pa.RecordBatchReader.from_batches(schema, _batches(reader, cursor))
+
+    def write(self, query: Query, folder: str, *, partition_by: str) -> tuple[DataFile, ...]:
+        """Files are named by a fresh unique name, so that a folder can hold the files of many commits."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with self._cursor(query.relations) as cursor:
+            copy = exp.Copy(
+                this=exp.Subquery(this=_with_relations(query.tree, query.relations)),
+                kind=False,
+                files=[exp.Literal.string(folder)],
+                params=[
+                    _parameter("FORMAT", exp.var("PARQUET")),
+                    _parameter("COMPRESSION", exp.var("ZSTD")),
+                    _parameter("PARTITION_BY", exp.Tuple(expressions=[exp.to_identifier(partition_by, quoted=True)])),
+                    _parameter("FILENAME_PATTERN", exp.Literal.string(f"{uuid4().hex}_{{i}}")),
+                    _parameter("OVERWRITE_OR_IGNORE", exp.true()),
+                    _parameter("RETURN_STATS", exp.true()),
+                ],
+            )
+            try:
+                written = cursor.execute(copy.sql(dialect=DIALECT)).fetchall()
+            except duckdb.Error as error:
+                raise _refused(error) from error
+        return tuple(_data_file(row, folder, partition_by) for row in written)
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _open(self, relations: Mapping[str, Relation]) -> duckdb.DuckDBPyConnection:
+        cursor = self._database.cursor()
+        cursor.execute("SET TimeZone='UTC'")
+        for name, relation in relations.items():
+            if isinstance(relation, pa.Table):
+                cursor.register(name, relation)
+            elif not relation.paths:
+                cursor.register(name, relation.schema.empty_table())
+        return cursor
+
+    @contextmanager
+    def _cursor(self, relations: Mapping[str, Relation]) -> Iterator[duckdb.DuckDBPyConnection]:
+        cursor = self._open(relations)
+        try:
+            yield cursor
+        finally:
+            cursor.close()
+
+
+def _run(cursor: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyRelation:
+    try:
+        return cursor.sql(sql)
+    except duckdb.Error as error:
+        raise _refused(error) from error
+
+
+def _batches(reader: pa.RecordBatchReader, cursor: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
+    """The reader's batches, keeping the cursor open until the last one."""
+    try:
+        yield from reader
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
+        raise _refused(error) from error
+    finally:
+        cursor.close()
+
+
+def _rendered(tree: exp.Query, relations: Mapping[str, Relation]) -> str:
+    return _with_relations(tree, relations).sql(dialect=DIALECT)
+
+
+def _with_relations(tree: exp.Query, relations: Mapping[str, Relation]) -> exp.Query:
+    """The tree with each table that stands for files replaced by a scan of them. CTEs of the same name win."""
+    tree = tree.copy()
+    defined = {cte.alias for cte in tree.find_all(exp.CTE)}
+    for node in list(tree.find_all(exp.Table)):
+        relation = relations.get(node.name)
+        if isinstance(relation, ParquetFiles) and relation.paths and node.name not in defined:
+            node.replace(_scan(relation, node.alias or node.name))
+    return tree
+
+
+def _scan(files: ParquetFiles, alias: str) -> exp.Table:
+    paths = exp.Array(expressions=[exp.Literal.string(path) for path in files.paths])
+    no_folders = exp.PropertyEQ(this=exp.to_identifier("hive_partitioning"), expression=exp.false())
+    return exp.Table(
+        this=exp.Anonymous(this="read_parquet", expressions=[paths, no_folders]),
+        alias=exp.TableAlias(this=exp.to_identifier(alias, quoted=True)),
+    )
+
+
+def _parameter(name: str, value: exp.Expr) -> exp.CopyParameter:
+    return exp.CopyParameter(this=exp.var(name), expression=value)
+
+
+def _data_file(row: tuple[object, ...], folder: str, partition_by: str) -> DataFile:
+    """A row of COPY … RETURN_STATS: path, rows, size, footer size, column statistics, partition values."""
+    path, rows, size = str(row[0]), int(str(row[1])), int(str(row[2]))
+    partitions = row[_OFFSET_COLUMNS + 1]
+    assert isinstance(partitions, Mapping)  # noqa: S101 - the shape DuckDB documents for partitioned copies
+    values = {str(key).strip('"'): value for key, value in partitions.items()}
+    return DataFile(str(Path(path).relative_to(folder)), rows, size, str(values[partition_by]))
+
+
+def _refused(error: Exception) -> QueryError:
+    """DuckDB's message without the text of the compiled query behind it."""
+    message = str(error).split("\n\nLINE ", 1)[0].split("\nLINE ", 1)[0]
+    return QueryError(f"The engine refused a query: {message}")

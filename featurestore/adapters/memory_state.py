@@ -1,0 +1,68 @@
+"""State in memory: the twins of `sql_state.py`, for tests and trying things out. Forgotten when the process ends."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime
+
+from featurestore.adapters.dataset_ids import choose_dataset
+from featurestore.graph.resolved import Graph
+from featurestore.ports.state import AppliedGraph, Coverage, FilledInterval, Manifest, Materialization
+
+
+class MemoryCatalog:
+    def __init__(self) -> None:
+        self._applied: list[AppliedGraph] = []
+        self._lock = threading.Lock()
+
+    def current(self) -> AppliedGraph | None:
+        return self._applied[-1] if self._applied else None
+
+    def promote(self, graph: Graph, applied_at: datetime) -> AppliedGraph:
+        with self._lock:
+            applied = AppliedGraph(len(self._applied) + 1, graph, applied_at)
+            self._applied.append(applied)
+        return applied
+
+
+class MemoryCoverage:
+    def __init__(self) -> None:
+        self._fills: dict[str, tuple[FilledInterval, ...]] = {}
+        self._lock = threading.Lock()
+
+    def coverage(self, table: str) -> Coverage:
+        return Coverage(table, self._fills.get(table, ()))
+
+    def record(self, table: str, fill: FilledInterval) -> None:
+        with self._lock:
+            older = tuple(other for other in self._fills.get(table, ()) if not _contains(fill, other))
+            self._fills[table] = (fill, *older)
+
+
+class MemoryMaterializations:
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, str], Materialization] = {}
+
+    def last(self, store: str, table: str) -> Materialization | None:
+        return self._last.get((store, table))
+
+    def record(self, store: str, materialization: Materialization) -> None:
+        self._last[store, materialization.table] = materialization
+
+
+class MemoryDatasets:
+    def __init__(self) -> None:
+        self._manifests: dict[str, Manifest] = {}
+
+    def put(self, manifest: Manifest) -> Manifest:
+        return self._manifests.setdefault(manifest.id, manifest)
+
+    def get(self, dataset: str) -> Manifest:
+        return self._manifests[choose_dataset(dataset, self._manifests)]
+
+    def all(self) -> tuple[Manifest, ...]:
+        return tuple(sorted(self._manifests.values(), key=lambda manifest: (manifest.created_at, manifest.id)))
+
+
+def _contains(outer: FilledInterval, inner: FilledInterval) -> bool:
+    return outer.interval.start <= inner.interval.start and inner.interval.end <= outer.interval.end

@@ -1,0 +1,147 @@
+"""State in a SQL database: the applied graph, what is filled and materialized, and the manifests of datasets.
+
+One class for each port of `ports/state.py`. Whoever opens the database upgrades it with `STATE_MIGRATIONS` first.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, delete, func, insert, select
+
+from featurestore.adapters import sql_tables as tables
+from featurestore.adapters.dataset_ids import choose_dataset
+from featurestore.adapters.sql_database import Database
+from featurestore.graph.resolved import Graph
+from featurestore.intervals import Interval
+from featurestore.ports.state import AppliedGraph, Coverage, FilledInterval, Manifest, Materialization
+
+
+class SqlCatalog:
+    """Every graph that was ever applied is kept; readers see the last."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def current(self) -> AppliedGraph | None:
+        newest = select(tables.applied_graph).order_by(tables.applied_graph.c.serial.desc()).limit(1)
+        with self._database.read() as connection:
+            row = connection.execute(newest).first()
+        return None if row is None else AppliedGraph(row.serial, row.graph, row.applied_at)
+
+    def promote(self, graph: Graph, applied_at: datetime) -> AppliedGraph:
+        next_serial = select(func.coalesce(func.max(tables.applied_graph.c.serial), 0) + 1)
+        with self._database.write("catalog") as connection:
+            applied = AppliedGraph(connection.execute(next_serial).scalar_one(), graph, applied_at)
+            connection.execute(
+                insert(tables.applied_graph).values(serial=applied.serial, graph=graph, applied_at=applied_at),
+            )
+        return applied
+
+
+class SqlCoverage:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def coverage(self, table: str) -> Coverage:
+        newest_first = (
+            select(tables.filled_interval)
+            .where(tables.filled_interval.c.table_name == table)
+            .order_by(tables.filled_interval.c.number.desc())
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(newest_first).all()
+        return Coverage(table, tuple(_fill(row) for row in rows))
+
+    def record(self, table: str, fill: FilledInterval) -> None:
+        contained = (
+            (tables.filled_interval.c.table_name == table)
+            & (tables.filled_interval.c.start_at >= fill.interval.start)
+            & (tables.filled_interval.c.end_at <= fill.interval.end)
+        )
+        with self._database.write(f"coverage:{table}") as connection:
+            connection.execute(delete(tables.filled_interval).where(contained))
+            connection.execute(
+                insert(tables.filled_interval).values(
+                    table_name=table,
+                    start_at=fill.interval.start,
+                    end_at=fill.interval.end,
+                    version=fill.version,
+                    row_count=fill.rows,
+                    source_versions=fill.source_versions,
+                    filled_at=fill.filled_at,
+                )
+            )
+
+
+class SqlMaterializations:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def last(self, store: str, table: str) -> Materialization | None:
+        wanted = (tables.materialization.c.store == store) & (tables.materialization.c.table_name == table)
+        with self._database.read() as connection:
+            row = connection.execute(select(tables.materialization).where(wanted)).first()
+        if row is None:
+            return None
+        return Materialization(row.table_name, row.filled_to, row.version, row.row_count, row.materialized_at)
+
+    def record(self, store: str, materialization: Materialization) -> None:
+        earlier = (tables.materialization.c.store == store) & (
+            tables.materialization.c.table_name == materialization.table
+        )
+        with self._database.write(f"materialization:{store}:{materialization.table}") as connection:
+            connection.execute(delete(tables.materialization).where(earlier))
+            connection.execute(
+                insert(tables.materialization).values(
+                    store=store,
+                    table_name=materialization.table,
+                    filled_to=materialization.filled_to,
+                    version=materialization.version,
+                    row_count=materialization.rows,
+                    materialized_at=materialization.materialized_at,
+                )
+            )
+
+
+class SqlDatasets:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, manifest: Manifest) -> Manifest:
+        with self._database.write(f"dataset:{manifest.id}") as connection:
+            row = connection.execute(_by_id(manifest.id)).first()
+            if row is not None:
+                return _manifest(row)
+            connection.execute(
+                insert(tables.dataset).values(id=manifest.id, manifest=manifest, created_at=manifest.created_at)
+            )
+        return manifest
+
+    def get(self, dataset: str) -> Manifest:
+        with self._database.read() as connection:
+            row = connection.execute(_by_id(dataset)).first()
+            if row is None:
+                ids = connection.execute(select(tables.dataset.c.id)).scalars()
+                row = connection.execute(_by_id(choose_dataset(dataset, ids))).one()
+        return _manifest(row)
+
+    def all(self) -> tuple[Manifest, ...]:
+        oldest_first = select(tables.dataset.c.manifest).order_by(tables.dataset.c.created_at, tables.dataset.c.id)
+        with self._database.read() as connection:
+            return tuple(_manifest(row) for row in connection.execute(oldest_first))
+
+
+def _fill(row: Row[Any]) -> FilledInterval:
+    interval = Interval(row.start_at, row.end_at)
+    return FilledInterval(interval, row.version, row.row_count, row.source_versions, row.filled_at)
+
+
+def _by_id(dataset: str) -> Select[Any]:
+    return select(tables.dataset.c.manifest).where(tables.dataset.c.id == dataset)
+
+
+def _manifest(row: Row[Any]) -> Manifest:
+    manifest: Manifest = row.manifest
+    return manifest

@@ -1,0 +1,57 @@
+"""The tables that state is kept in, and the migrations that make them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table
+
+from featurestore.adapters.sql_database import Migrations
+from featurestore.adapters.sql_values import Json, Moment
+from featurestore.graph.resolved import Graph
+from featurestore.ports.state import Manifest
+
+STATE_MIGRATIONS = Migrations(Path(__file__).parent / "migrations", "featurestore_version", head="0001")
+
+state_metadata = MetaData()
+
+applied_graph = Table(
+    "applied_graph",
+    state_metadata,
+    Column("serial", Integer, primary_key=True, autoincrement=False),
+    Column("graph", Json(Graph), nullable=False),
+    Column("applied_at", Moment, nullable=False),
+)
+
+filled_interval = Table(
+    "filled_interval",
+    state_metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("table_name", String, nullable=False),
+    Column("start_at", Moment, nullable=False),
+    Column("end_at", Moment, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("row_count", BigInteger, nullable=False),
+    Column("source_versions", Json(tuple[tuple[str, str], ...]), nullable=False),
+    Column("filled_at", Moment, nullable=False),
+    Index("filled_interval_by_table", "table_name", "start_at"),
+)
+
+materialization = Table(
+    "materialization",
+    state_metadata,
+    Column("store", String, primary_key=True),
+    Column("table_name", String, primary_key=True),
+    Column("filled_to", Moment, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("row_count", BigInteger, nullable=False),
+    Column("materialized_at", Moment, nullable=False),
+)
+
+dataset = Table(
+    "dataset",
+    state_metadata,
+    Column("id", String, primary_key=True),
+    Column("manifest", Json(Manifest), nullable=False),
+    Column("created_at", Moment, nullable=False),
+)

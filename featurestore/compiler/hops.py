@@ -1,0 +1,57 @@
+"""The edge rule of windows, stated once.
+
+Time is cut into hops of length `every`, aligned to the Unix epoch in UTC and numbered from it. Hop *n* is
+`[n * every, (n + 1) * every)`, so an event exactly on a boundary belongs to the hop that begins there. The value asked
+for at a moment *t* is the value at boundary *T*, the greatest boundary not after `t - publish_delay`, and is made of
+the events with `T - window <= event < T` that were known at *T*: those of hops `T - window/every` to `T - 1`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlglot import exp
+
+from featurestore.intervals import EPOCH
+
+MICROSECOND = timedelta(microseconds=1)
+
+
+def hop_at(moment: datetime, every: timedelta) -> int:
+    """The number of the hop that holds `moment`, which is also the number of the last boundary not after it."""
+    return (moment - EPOCH) // every
+
+
+def boundary(hop: int, every: timedelta) -> datetime:
+    """The moment at which hop `hop` begins."""
+    return EPOCH + hop * every
+
+
+def hops_in(window: timedelta, every: timedelta) -> int:
+    return window // every
+
+
+def hop_of(moment: exp.Expr, every: timedelta) -> exp.Expr:
+    """`hop_at` as a tree. Integer division rounds toward zero, so the remainder is taken off first: moments before
+    1970 count too."""
+    length = _microseconds(every)
+    micros = exp.UnixMicros(this=moment.copy())
+    remainder = exp.Mod(
+        this=exp.paren(
+            exp.Add(this=exp.paren(exp.Mod(this=micros.copy(), expression=length)), expression=length.copy())
+        ),
+        expression=length.copy(),
+    )
+    return exp.IntDiv(this=exp.paren(exp.Sub(this=micros, expression=exp.paren(remainder))), expression=length.copy())
+
+
+def first_boundary_knowing(moment: exp.Expr, every: timedelta) -> exp.Expr:
+    """The number of the first boundary that is not before `moment`: the first at which something known then counts."""
+    before = exp.Sub(
+        this=moment.copy(), expression=exp.Interval(this=exp.Literal.string("1"), unit=exp.var("MICROSECOND"))
+    )
+    return exp.Add(this=hop_of(exp.paren(before), every), expression=exp.Literal.number(1))
+
+
+def _microseconds(duration: timedelta) -> exp.Expr:
+    return exp.Literal.number(duration // MICROSECOND)

@@ -1,0 +1,77 @@
+"""What a backfill writes: the rows of a view's table for an interval of event time.
+
+A row-level view stores its rows, one for each key, event timestamp and known timestamp. A windowed view stores tiles.
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp, parse_one
+
+from featurestore.compiler.tiles import tiles
+from featurestore.compiler.trees import cast_to, column, columns, function, moment, named, not_null, table
+from featurestore.graph.resolved import ResolvedView
+from featurestore.graph.sql_text import DIALECT
+from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
+from featurestore.intervals import Interval
+
+EVENT_DAY = "event_day"
+_SOURCE_ROWS = "source_rows"
+
+
+def stored_rows(view: ResolvedView, interval: Interval) -> exp.Select:
+    """The rows of `interval`, with the partition column, sorted by key and time.
+
+    Rows without an event timestamp, a known timestamp or a key are left out: `rejected_rows` counts them.
+    """
+    keys = [key.name for key in view.keys]
+    inside = exp.and_(
+        column(EVENT_TIMESTAMP) >= moment(interval.start),
+        column(EVENT_TIMESTAMP) < moment(interval.end),
+        *not_null([KNOWN_AT, *keys]),
+    )
+    rows = _source_rows(view, exp.select("*").from_(table(_SOURCE_ROWS)).where(inside))
+    return tiles(view, rows) if view.is_windowed else _distinct_rows(view, rows)
+
+
+def rejected_rows(view: ResolvedView) -> exp.Select:
+    """How many of the source's rows can not be stored, by reason: columns `no_event_timestamp`, `no_known_at` and
+    `no_key`, in one row."""
+    counted = {
+        "no_event_timestamp": column(EVENT_TIMESTAMP).is_(exp.null()),
+        "no_known_at": column(KNOWN_AT).is_(exp.null()),
+        "no_key": exp.or_(*(column(key.name).is_(exp.null()) for key in view.keys)) if view.keys else exp.false(),
+    }
+    selects = [named(function("COUNT_IF", condition), name) for name, condition in counted.items()]
+    return _source_rows(view, exp.select(*selects).from_(table(_SOURCE_ROWS)))
+
+
+def view_rows(view: ResolvedView) -> exp.Query:
+    """The view's own query, as a tree over its sources."""
+    tree = parse_one(view.query, dialect=DIALECT)
+    assert isinstance(tree, exp.Query)  # noqa: S101 - a resolved view's query is one that `view_query` made
+    return tree
+
+
+def _source_rows(view: ResolvedView, select: exp.Select) -> exp.Select:
+    return select.with_(exp.to_identifier(_SOURCE_ROWS, quoted=True), as_=view_rows(view))
+
+
+def _distinct_rows(view: ResolvedView, rows: exp.Select) -> exp.Select:
+    """One row for each key, event and known timestamp. Of several, the last in the order of the values stays: an order
+    of the data alone, whatever the files and threads. A zero's sign is part of it, since -0.0 = 0.0."""
+    keys = [key.name for key in view.keys]
+    identity = columns([*keys, EVENT_TIMESTAMP, KNOWN_AT])
+    names = [value.name for value in view.stored_values]
+    floats = [value.name for value in view.stored_values if value.dtype.is_float]
+    order = [exp.Ordered(this=column(name), desc=True, nulls_first=False) for name in names]
+    order += [exp.Ordered(this=function("SIGNBIT", column(name)), nulls_first=False) for name in floats]
+    ranked = exp.Window(
+        this=exp.RowNumber(), partition_by=identity, order=exp.Order(expressions=order) if order else None
+    )
+    day = named(cast_to(column(EVENT_TIMESTAMP), "DATE"), EVENT_DAY)
+    return (
+        exp.select(*columns([*keys, EVENT_TIMESTAMP, KNOWN_AT, *names]), day)
+        .from_(rows.subquery("inside"))
+        .qualify(ranked.eq(exp.Literal.number(1)))
+        .order_by(*(exp.Ordered(this=tree, nulls_first=False) for tree in columns([*keys, EVENT_TIMESTAMP, KNOWN_AT])))
+    )

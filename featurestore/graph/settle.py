@@ -1,0 +1,167 @@
+"""The draft with types: views, on-demand features and services as resolved records with fingerprints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import pyarrow as pa
+
+from featurestore.errors import DefinitionsError, Problem
+from featurestore.graph.arrow_types import dtype_of
+from featurestore.graph.draft import Draft, DraftView
+from featurestore.graph.edges import edges
+from featurestore.graph.fingerprint import (
+    fingerprint,
+    key_identity,
+    rhythm_identity,
+    source_identity,
+    window_identity,
+)
+from featurestore.graph.resolved import (
+    Column,
+    Graph,
+    ResolvedEntity,
+    ResolvedFeature,
+    ResolvedSource,
+    ResolvedView,
+    SourceField,
+    TileInput,
+)
+from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT, WrittenFeature
+from featurestore.spec.aggregate import Function
+from featurestore.spec.dtypes import DType
+from featurestore.spec.source import Source
+
+
+def settle_views(draft: Draft, view_schemas: Mapping[str, pa.Schema]) -> Graph:
+    """Entities, sources and views, settled with the types that the engine found for each view's query.
+
+    Raises DefinitionsError with every type that does not fit.
+    """
+    if problems := [problem for view in draft.views for problem in _type_problems(view, view_schemas)]:
+        raise DefinitionsError(problems)
+    sources = {source.name: _source(source, draft.schemas[source.name]) for source in draft.declarations.sources}
+    return Graph(
+        entities=tuple(
+            ResolvedEntity(e.name, tuple(Column(*key) for key in e.join_keys), e.description, e.owner, e.tags)
+            for e in draft.declarations.entities
+        ),
+        sources=tuple(sources.values()),
+        views=tuple(_view(view, view_schemas[view.declaration.name], sources) for view in draft.views),
+    )
+
+
+def _source(source: Source, schema: pa.Schema) -> ResolvedSource:
+    fields = tuple(SourceField(field.name, str(field.type)) for field in schema)
+    return ResolvedSource(
+        source.name, source.path, source.event_timestamp, source.known_at, source.delay, fields,
+        source.description, source.owner,
+    )  # fmt: skip
+
+
+def _view(draft: DraftView, schema: pa.Schema, all_sources: Mapping[str, ResolvedSource]) -> ResolvedView:
+    view = draft.declaration
+    keys = tuple(Column(*key) for key in view.entity.join_keys) if view.entity else ()
+    sources = tuple(all_sources[source.name] for source in draft.written.sources)
+    features = tuple(_feature(draft, feature, schema, sources) for feature in draft.written.features)
+    identity = fingerprint(
+        "view",
+        draft.query.canonical(),
+        key_identity(keys),
+        source_identity(sources),
+        rhythm_identity(view.every, view.publish_delay),
+        sorted([f.name, f.column, window_identity(f.window)] for f in draft.written.features),
+    )
+    return ResolvedView(
+        name=view.name,
+        fingerprint=identity,
+        entity=view.entity.name if view.entity else None,
+        keys=keys,
+        query=draft.query.canonical(),
+        sources=sources,
+        features=features,
+        every=view.every,
+        inputs=tuple(
+            TileInput(entry.column.name, _dtype(schema, entry.column.name), entry.functions)
+            for entry in draft.written.inputs
+        ),
+        ttl=view.ttl,
+        publish_delay=view.publish_delay,
+        description=view.description,
+        owner=view.owner,
+        tags=view.tags,
+    )
+
+
+def _feature(
+    draft: DraftView, feature: WrittenFeature, schema: pa.Schema, sources: tuple[ResolvedSource, ...]
+) -> ResolvedFeature:
+    projection = draft.query.projection(feature.column)
+    keys = [key for key, _ in draft.declaration.entity.join_keys] if draft.declaration.entity else []
+    closure = draft.query.canonical_of(frozenset({*keys, EVENT_TIMESTAMP, KNOWN_AT, feature.column}))
+    identity = fingerprint(
+        "feature",
+        feature.name,
+        closure.replace(f'"{feature.column}"', '"value"') if feature.window else closure,
+        source_identity(sources),
+        rhythm_identity(draft.declaration.every, draft.declaration.publish_delay),
+        window_identity(feature.window),
+    )
+    return ResolvedFeature(
+        feature.name,
+        _feature_dtype(feature, _dtype(schema, feature.column)),
+        identity,
+        edges(projection.direct, projection.filtered_by | draft.query.row_columns),
+        feature.window,
+        feature.description,
+    )
+
+
+def _dtype(schema: pa.Schema, column: str) -> DType:
+    dtype = dtype_of(schema.field(column).type)
+    assert dtype is not None, column  # noqa: S101 - `_type_problems` refuses a column without a type of ours
+    return dtype
+
+
+def _feature_dtype(feature: WrittenFeature, column: DType) -> DType:
+    if feature.window is None:
+        return column
+    match feature.window.function:
+        case Function.COUNT:
+            return DType.INT64
+        case Function.SUM:
+            return DType.FLOAT64 if column.is_float else DType.INT64
+        case Function.MEAN:
+            return DType.FLOAT64
+        case Function.MIN | Function.MAX:
+            return column
+
+
+def _type_problems(draft: DraftView, view_schemas: Mapping[str, pa.Schema]) -> Iterator[Problem]:
+    view = draft.declaration
+    schema = view_schemas[view.name]
+    for key, dtype in view.entity.join_keys if view.entity else ():
+        if dtype_of(schema.field(key).type) is not dtype:
+            found = schema.field(key).type
+            what = (
+                f"join key '{key}' of entity '{view.entity.name if view.entity else ''}' is declared as {dtype.value}"
+            )
+            yield Problem(view.declared_at, f"{what}, and view '{view.name}' has it as {found}", "make both the same")
+    values = {column.name: column for column in draft.written.columns}
+    for feature in draft.written.features:
+        arrow = schema.field(feature.column).type
+        dtype_found = dtype_of(arrow)
+        site = values[feature.column].declared_at
+        if dtype_found is None:
+            offered = ", ".join(dtype.value for dtype in DType)
+            what = f"'{feature.name}' of view '{view.name}' is {arrow}, which a feature can not be"
+            yield Problem(site, what, f"CAST it to one of {offered}")
+        elif feature.window is not None and not _aggregates(feature.window.function, dtype_found):
+            what = f"'{feature.name}' of view '{view.name}' takes the {feature.window.function.value} of {arrow} values"
+            yield Problem(site, what, "only numbers and booleans have one")
+
+
+def _aggregates(function: Function, dtype: DType) -> bool:
+    if function in (Function.SUM, Function.MEAN):
+        return dtype is DType.BOOL or dtype.is_integer or dtype.is_float
+    return True

@@ -1,0 +1,109 @@
+"""SQL that people wrote, read into trees: one statement, of bounded depth, with feature references as columns."""
+
+from __future__ import annotations
+
+from sqlglot import exp, parse
+from sqlglot.dialects import DuckDB
+from sqlglot.errors import SqlglotError
+from sqlglot.tokenizer_core import Token, TokenType
+
+DIALECT = "duckdb"
+_MAX_DEPTH = 100
+_MAX_LENGTH = 100_000
+_OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE}
+_CLOSING = {TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType.END}
+
+
+class UnreadableSql(ValueError):
+    """Text that is not one SQL statement or expression of the kind that was asked for."""
+
+
+def parse_query(text: str) -> exp.Query:
+    """A SELECT (with CTEs, joins, unions) as a tree."""
+    tree = _parse_one(text)
+    if not isinstance(tree, exp.Query):
+        raise UnreadableSql(f"expected a SELECT, found {tree.key.upper()}")
+    return tree
+
+
+def parse_expression(text: str) -> exp.Expr:
+    """One scalar expression over columns as a tree."""
+    tree = _parse_one(f"SELECT {text}\n")
+    if not isinstance(tree, exp.Select) or len(tree.expressions) != 1 or set(_clauses(tree)) != {"expressions"}:
+        raise UnreadableSql("expected one expression")
+    expression: exp.Expr = tree.expressions[0]
+    if isinstance(expression, exp.Alias):
+        raise UnreadableSql("an expression takes its name from the declaration: leave out AS")
+    if expression.find(exp.Query):
+        raise UnreadableSql("an expression can not hold a SELECT: use sql= for the view")
+    return expression
+
+
+def parse_reference_expression(text: str) -> tuple[exp.Expr, tuple[str, ...]]:
+    """An expression in which `view:feature` stands for a column; the tree has it as the quoted column `view:feature`.
+
+    Returns the tree and the references in the order of their first appearance.
+    """
+    tokens = _tokens(text)
+    pieces: list[str] = []
+    references: list[str] = []
+    position = index = 0
+    while index < len(tokens):
+        if _is_reference(tokens, index, text):
+            start, end = tokens[index].start, tokens[index + 2].end + 1
+            references.append(text[start:end])
+            pieces += [text[position:start], '"', text[start:end], '"']
+            position, index = end, index + 3
+        else:
+            index += 1
+    pieces.append(text[position:])
+    return parse_expression("".join(pieces)), tuple(dict.fromkeys(references))
+
+
+def canonical_sql(tree: exp.Expr) -> str:
+    """The tree as text that formatting, comments and the case of keywords leave alone."""
+    return tree.sql(dialect=DIALECT, comments=False, normalize=True, identify=True)
+
+
+def _is_reference(tokens: list[Token], index: int, text: str) -> bool:
+    if index + 2 >= len(tokens) or tokens[index + 1].token_type is not TokenType.COLON:
+        return False
+    start, end = tokens[index].start, tokens[index + 2].end + 1
+    view, _, feature = text[start:end].partition(":")
+    return view.isidentifier() and feature.isidentifier()
+
+
+def _parse_one(text: str) -> exp.Expr:
+    _tokens(text)
+    try:
+        statements = [statement for statement in parse(text, dialect=DIALECT) if statement is not None]
+    except (SqlglotError, RecursionError) as error:
+        raise UnreadableSql(_first_line(error)) from error
+    if len(statements) != 1:
+        raise UnreadableSql(f"expected one statement, found {len(statements)}")
+    return statements[0]
+
+
+def _tokens(text: str) -> list[Token]:
+    """The tokens of `text`, refused before the recursive parser sees it where it is nested too deeply."""
+    if len(text) > _MAX_LENGTH:
+        raise UnreadableSql(f"the text is longer than {_MAX_LENGTH} characters")
+    try:
+        tokens: list[Token] = list(DuckDB().tokenize(text))
+    except SqlglotError as error:
+        raise UnreadableSql(_first_line(error)) from error
+    depth = 0
+    for token in tokens:
+        depth += (token.token_type in _OPENING) - (token.token_type in _CLOSING)
+        if depth > _MAX_DEPTH:
+            raise UnreadableSql(f"the text is nested deeper than {_MAX_DEPTH} levels")
+    return tokens
+
+
+def _clauses(tree: exp.Select) -> list[str]:
+    return [name for name, value in tree.args.items() if value]
+
+
+def _first_line(error: BaseException) -> str:
+    """The parser's message without the terminal codes it underlines with."""
+    return str(error).split("\n", 1)[0].replace("\x1b[4m", "").replace("\x1b[0m", "") or type(error).__name__

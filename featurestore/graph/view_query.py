@@ -1,0 +1,164 @@
+"""A written view as one qualified query over its sources, and the source columns each of its results is made of.
+
+Whatever way a view is written, the outcome has one shape: a SELECT of the keys, `event_timestamp`, `known_at`, and the
+features of a row-level view or the inputs of a windowed one, with a row for each row of the source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+from sqlglot.optimizer.pushdown_projections import pushdown_projections
+from sqlglot.optimizer.qualify import qualify
+from sqlglot.optimizer.scope import Scope, build_scope, traverse_scope
+
+from featurestore.errors import Problem, suggestion
+from featurestore.graph.edges import Columns, direct_columns, indirect_columns
+from featurestore.graph.resolved import SourceColumn
+from featurestore.graph.sql_text import DIALECT, canonical_sql
+from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT, WrittenColumn, WrittenView
+from featurestore.spec.feature_view import FeatureView
+
+_BASE_ROWS = "base_rows"
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """A column of the view's query: the source columns it is computed from, and those in its own filter."""
+
+    name: str
+    direct: Columns
+    filtered_by: Columns
+
+
+@dataclass(frozen=True, slots=True)
+class ViewQuery:
+    """The qualified tree and what lies behind its columns. `row_columns` decide for every column which rows count."""
+
+    tree: exp.Select
+    projections: tuple[Projection, ...]
+    row_columns: Columns
+
+    def projection(self, name: str) -> Projection:
+        return next(projection for projection in self.projections if projection.name == name)
+
+    def canonical(self) -> str:
+        return canonical_sql(_sorted(self.tree))
+
+    def canonical_of(self, columns: frozenset[str]) -> str:
+        """The query with only `columns` of its results, and below it only what these need: their lineage closure."""
+        tree = self.tree.copy()
+        tree.set("expressions", [select for select in tree.selects if select.alias in columns])
+        return canonical_sql(_sorted(pushdown_projections(tree)))
+
+
+def view_query(
+    view: FeatureView, written: WrittenView, schemas: Mapping[str, pa.Schema]
+) -> ViewQuery | tuple[Problem, ...]:
+    """The view's query, or the columns its SQL reads that no source has."""
+    schema: dict[str, object] = {
+        source.name: dict.fromkeys(schemas[source.name].names, "UNKNOWN") for source in written.sources
+    }
+    tree = exp.select(*(_select(column) for column in written.columns)).from_(_base_rows(written.base))
+    try:
+        qualified = qualify(tree, schema=schema, dialect=DIALECT, validate_qualify_columns=False)
+    except (SqlglotError, RecursionError) as error:
+        return (_refused(view, str(error).splitlines()[0], schemas),)
+    if problems := tuple(_unknown_columns(view, qualified, schemas)):
+        return problems
+    for column, select in zip(written.columns, qualified.selects, strict=True):
+        select.set("alias", exp.to_identifier(column.name, quoted=True))
+    return _traced(qualified, written, schemas)
+
+
+def _refused(view: FeatureView, message: str, schemas: Mapping[str, pa.Schema]) -> Problem:
+    _, found, column = message.partition("Unknown column: ")
+    hint = suggestion(column, {name for schema in schemas.values() for name in schema.names}) if found else ""
+    return Problem(view.declared_at, f"the SQL of view '{view.name}': {message}", hint)
+
+
+def _select(column: WrittenColumn) -> exp.Expr:
+    value = column.value.copy()
+    if column.where is not None:
+        value = exp.Case(ifs=[exp.If(this=column.where.copy(), true=value)])
+    return exp.alias_(value, column.name, quoted=True)
+
+
+def _base_rows(base: exp.Query) -> exp.Expr:
+    """The base query as a table; a plain `SELECT * FROM source` is the source itself."""
+    if (
+        isinstance(base, exp.Select)
+        and base.is_star
+        and set(filter(base.args.get, base.args)) == {"expressions", "from_"}
+    ):
+        source = base.args["from_"].this
+        if isinstance(source, exp.Table):
+            table: exp.Expr = source.copy()
+            return table
+    return base.copy().subquery(_BASE_ROWS)
+
+
+def _unknown_columns(view: FeatureView, tree: exp.Expr, schemas: Mapping[str, pa.Schema]) -> Iterator[Problem]:
+    for scope in traverse_scope(tree):
+        for column in scope.columns:
+            offered = _offered(scope, column, schemas)
+            if offered is not None and column.name.lower() not in {name.lower() for name in offered}:
+                what = f"the SQL of view '{view.name}' reads column '{column.name}', which is not there"
+                yield Problem(view.declared_at, what, suggestion(column.name, offered))
+
+
+def _offered(scope: Scope, column: exp.Column, schemas: Mapping[str, pa.Schema]) -> list[str] | None:
+    """The columns that `column` could have named; None where an outer query answers for it."""
+    named = [source for name, source in scope.sources.items() if not column.table or name == column.table]
+    if column.table and not named:
+        return None
+    offered: list[str] = []
+    for source in named:
+        if isinstance(source, exp.Table):
+            offered += schemas[source.name].names if source.name in schemas else []
+        else:
+            offered += source.expression.named_selects if isinstance(source.expression, exp.Query) else []
+    return offered
+
+
+def _traced(tree: exp.Select, written: WrittenView, schemas: Mapping[str, pa.Schema]) -> ViewQuery:
+    scope = build_scope(tree)
+    assert scope is not None  # noqa: S101 - a SELECT has a scope
+    spelled = {
+        SourceColumn(source.name, name.lower()): SourceColumn(source.name, name)
+        for source in written.sources
+        for name in schemas[source.name].names
+    }
+
+    def as_spelled(columns: Columns) -> Columns:
+        return frozenset(spelled.get(SourceColumn(c.source, c.column.lower()), c) for c in columns)
+
+    projections = tuple(
+        Projection(column.name, *map(as_spelled, _direct_and_filter(scope, column, select.this)))
+        for column, select in zip(written.columns, tree.selects, strict=True)
+    )
+    keys_and_times = len(written.columns) - _value_count(written)
+    decisive = frozenset().union(*(projection.direct for projection in projections[:keys_and_times]))
+    return ViewQuery(tree, projections, decisive | as_spelled(indirect_columns(scope)))
+
+
+def _value_count(written: WrittenView) -> int:
+    names = [column.name for column in written.columns]
+    return len(names) - names.index(KNOWN_AT) - 1 if EVENT_TIMESTAMP in names else len(names)
+
+
+def _direct_and_filter(scope: Scope, column: WrittenColumn, value: exp.Expr) -> tuple[Columns, Columns]:
+    if column.where is None:
+        return direct_columns(scope, value), frozenset()
+    branch = value.args["ifs"][0]
+    return direct_columns(scope, branch.args["true"]), direct_columns(scope, branch.this)
+
+
+def _sorted(tree: exp.Select) -> exp.Select:
+    ordered = tree.copy()
+    ordered.set("expressions", sorted(ordered.selects, key=lambda select: select.alias))
+    return ordered

@@ -1,0 +1,273 @@
+"""A view as its author wrote it: the base query it reads from, and each of its columns as a tree over the base rows.
+
+Nothing is qualified here; what can be told from names alone is checked, so that a misspelled column is reported with
+the feature that uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pyarrow as pa
+from sqlglot import exp
+from sqlglot.optimizer.scope import traverse_scope
+
+from featurestore.errors import Problem, suggestion
+from featurestore.graph.arrow_types import is_moment
+from featurestore.graph.resolved import WindowOf
+from featurestore.graph.sql_text import DIALECT, UnreadableSql, canonical_sql, parse_expression, parse_query
+from featurestore.spec.aggregate import Aggregate, Feature, Function
+from featurestore.spec.feature_view import FeatureView
+from featurestore.spec.source import Source
+
+EVENT_TIMESTAMP = "event_timestamp"
+KNOWN_AT = "known_at"
+RESERVED = frozenset({EVENT_TIMESTAMP, KNOWN_AT, "event_day", "event_hop", "known_hop"})
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenColumn:
+    """A column over the base rows: `value` where `where` holds (always, if None)."""
+
+    name: str
+    value: exp.Expr
+    where: exp.Expr | None = None
+    declared_at: str = ""
+    written_as: str = ""
+    """The name its author knows it by, where `name` is one of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenInput:
+    """An aggregated column and every function over it."""
+
+    column: WrittenColumn
+    functions: tuple[Function, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFeature:
+    """A feature: a column of its own, or a window over an input."""
+
+    name: str
+    column: str
+    window: WindowOf | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenView:
+    """`base` yields the rows; `columns` are the keys, both times, then the values, all over the base's columns."""
+
+    base: exp.Query
+    sources: tuple[Source, ...]
+    columns: tuple[WrittenColumn, ...]
+    inputs: tuple[WrittenInput, ...]
+    features: tuple[WrittenFeature, ...]
+
+
+def read_view(view: FeatureView, sources: Mapping[str, Source], schemas: Mapping[str, pa.Schema]) -> WrittenView:
+    """The view's trees. Raises UnreadableSql where its text is not SQL; `view_problems` tells what else is wrong."""
+    base = _base(view)
+    used = tuple(sources[name] for name in tables(base) if name in sources and name in schemas)
+    inputs = _inputs(view)
+    if view.is_windowed:
+        values = tuple(entry.column for entry in inputs)
+        features = _windowed_features(view, inputs)
+    else:
+        values = _row_values(view, base, schemas)
+        features = tuple(WrittenFeature(column.name, column.name) for column in values)
+    keys = tuple(WrittenColumn(key, exp.column(key), declared_at=view.declared_at) for key in _keys(view))
+    return WrittenView(base, used, (*keys, *_times(view, base, used), *values), inputs, features)
+
+
+def view_problems(
+    view: FeatureView, written: WrittenView, sources: Mapping[str, Source], schemas: Mapping[str, pa.Schema]
+) -> Iterator[Problem]:
+    """Everything wrong with a view that its names alone tell."""
+    unknown = [name for name in tables(written.base) if name not in sources]
+    for name in unknown:
+        what = f"view '{view.name}' reads '{name}', which is not a source"
+        yield Problem(view.declared_at, what, suggestion(name, sources))
+    for source in written.sources:
+        yield from _source_time_problems(source, schemas[source.name])
+    yield from _known_at_problems(view, written)
+    if not unknown and len(written.sources) == len(tables(written.base)):
+        yield from _name_problems(view, written)
+        yield from _column_problems(view, written, offered_columns(written.base, schemas))
+
+
+def tables(base: exp.Query) -> tuple[str, ...]:
+    """The names in FROM and JOIN that no CTE of the query defines."""
+    found = (
+        source.name or source.sql(dialect=DIALECT)
+        for scope in traverse_scope(base)
+        for source in scope.sources.values()
+        if isinstance(source, exp.Table)
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def offered_columns(base: exp.Query, schemas: Mapping[str, pa.Schema]) -> tuple[str, ...]:
+    """The columns of the base rows. A star stands for the columns of every source that is read."""
+    names: list[str] = []
+    for select in base.selects:
+        if select.is_star:
+            names += [name for table in tables(base) for name in schemas[table].names]
+        else:
+            names.append(select.alias_or_name)
+    return tuple(dict.fromkeys(names))
+
+
+def _base(view: FeatureView) -> exp.Query:
+    if view.source is not None:
+        return exp.select("*").from_(exp.to_table(view.source.name, dialect=DIALECT))
+    return parse_query(view.sql or "")
+
+
+def _keys(view: FeatureView) -> tuple[str, ...]:
+    return tuple(key for key, _ in view.entity.join_keys) if view.entity else ()
+
+
+def _times(view: FeatureView, base: exp.Query, used: tuple[Source, ...]) -> tuple[WrittenColumn, WrittenColumn]:
+    """When a row happened and when it was known: from the source's declaration, or from the columns SQL selects."""
+    delay = max((source.delay for source in used), default=timedelta(0))
+    if view.source is not None:
+        happened = _moment(view.source.event_timestamp)
+        known = _moment(view.source.known_at) if view.source.known_at else _plus(happened, delay)
+    else:
+        happened = _moment(EVENT_TIMESTAMP)
+        known = _moment(KNOWN_AT) if KNOWN_AT in base.named_selects else _plus(happened, delay)
+    site = view.declared_at
+    return (
+        WrittenColumn(EVENT_TIMESTAMP, happened, declared_at=site),
+        WrittenColumn(KNOWN_AT, known, declared_at=site),
+    )
+
+
+def _moment(column: str) -> exp.Expr:
+    return exp.cast(exp.column(column, quoted=True), "TIMESTAMPTZ", dialect=DIALECT)
+
+
+def _plus(moment: exp.Expr, delay: timedelta) -> exp.Expr:
+    if not delay:
+        return moment.copy()
+    seconds = exp.Literal.string(str(delay // timedelta(seconds=1)))
+    return exp.Add(this=moment.copy(), expression=exp.Interval(this=seconds, unit=exp.var("SECOND")))
+
+
+def _row_values(view: FeatureView, base: exp.Query, schemas: Mapping[str, pa.Schema]) -> tuple[WrittenColumn, ...]:
+    if view.features:
+        return tuple(
+            WrittenColumn(feature.name, _expression(feature.name, feature.expression), declared_at=feature.declared_at)
+            for feature in view.features
+            if isinstance(feature, Feature)
+        )
+    if any(select.is_star for select in base.selects) and not all(name in schemas for name in tables(base)):
+        return ()
+    left_out = {*_keys(view), EVENT_TIMESTAMP, KNOWN_AT}
+    return tuple(
+        WrittenColumn(name, exp.column(name, quoted=True), declared_at=view.declared_at)
+        for name in offered_columns(base, schemas)
+        if name not in left_out
+    )
+
+
+def _inputs(view: FeatureView) -> tuple[WrittenInput, ...]:
+    """One input for each distinct expression and filter, named by their canonical order: not by how they are listed."""
+    found: dict[tuple[str, str], tuple[WrittenColumn, set[Function]]] = {}
+    for aggregate in _aggregates(view):
+        column = _aggregated(aggregate)
+        _, functions = found.setdefault(_identity(column), (column, set()))
+        functions.add(aggregate.function)
+    return tuple(
+        WrittenInput(
+            WrittenColumn(f"input_{number}", column.value, column.where, column.declared_at, column.name),
+            tuple(sorted(functions, key=lambda function: function.value)),
+        )
+        for number, (_, (column, functions)) in enumerate(sorted(found.items()))
+    )
+
+
+def _windowed_features(view: FeatureView, inputs: tuple[WrittenInput, ...]) -> tuple[WrittenFeature, ...]:
+    names = {_identity(entry.column): entry.column.name for entry in inputs}
+    return tuple(
+        WrittenFeature(name, source, WindowOf(source, aggregate.function, window), aggregate.description)
+        for aggregate in _aggregates(view)
+        for source in [names[_identity(_aggregated(aggregate))]]
+        for name, window in zip(aggregate.feature_names, aggregate.windows, strict=True)
+    )
+
+
+def _aggregates(view: FeatureView) -> list[Aggregate]:
+    return [feature for feature in view.features if isinstance(feature, Aggregate)]
+
+
+def _aggregated(aggregate: Aggregate) -> WrittenColumn:
+    counts_rows = aggregate.expression == "*"
+    value = exp.true() if counts_rows else _expression(aggregate.name, aggregate.expression)
+    where = None if aggregate.where is None else _expression(aggregate.name, aggregate.where)
+    return WrittenColumn(aggregate.name, value, where, aggregate.declared_at)
+
+
+def _expression(name: str, text: str) -> exp.Expr:
+    try:
+        tree = parse_expression(text)
+    except UnreadableSql as error:
+        raise UnreadableSql(f"feature '{name}': {text!r}: {error}") from error
+    if tree.find(exp.AggFunc, exp.Window):
+        raise UnreadableSql(f"feature '{name}': {text!r} aggregates; declare an Aggregate, or write sql= for the view")
+    return tree
+
+
+def _identity(column: WrittenColumn) -> tuple[str, str]:
+    return canonical_sql(column.value), "" if column.where is None else canonical_sql(column.where)
+
+
+def _source_time_problems(source: Source, schema: pa.Schema) -> Iterator[Problem]:
+    for column in filter(None, (source.event_timestamp, source.known_at)):
+        if column not in schema.names:
+            what = f"source '{source.name}' has no column '{column}'"
+            yield Problem(source.declared_at, what, suggestion(column, schema.names))
+        elif not is_moment(schema.field(column).type):
+            what = f"column '{column}' of source '{source.name}' is {schema.field(column).type}, not a timestamp"
+            yield Problem(source.declared_at, what, "convert it where the source is prepared")
+
+
+def _known_at_problems(view: FeatureView, written: WrittenView) -> Iterator[Problem]:
+    if view.sql is None or KNOWN_AT in written.base.named_selects:
+        return
+    late = [source.name for source in written.sources if source.known_at]
+    if len(written.sources) > 1:
+        late += [source.name for source in written.sources if source.delay]
+    if late:
+        yield Problem(
+            view.declared_at,
+            f"view '{view.name}' does not say when its rows are known, and {', '.join(late)} can be late",
+            f"select the moment a row could be known AS {KNOWN_AT}",
+        )
+
+
+def _name_problems(view: FeatureView, written: WrittenView) -> Iterator[Problem]:
+    names = [feature.name for feature in written.features]
+    if not names:
+        yield Problem(view.declared_at, f"view '{view.name}' has no features", "select a column beside keys and times")
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield Problem(view.declared_at, f"view '{view.name}' has two features named '{name}'")
+    for name in sorted({*names, *_keys(view)} & RESERVED):
+        yield Problem(view.declared_at, f"'{name}' in view '{view.name}' is a name Knownat uses itself", "rename it")
+    for name in sorted(set(names) & set(_keys(view))):
+        yield Problem(view.declared_at, f"'{name}' in view '{view.name}' is both a join key and a feature", "rename it")
+
+
+def _column_problems(view: FeatureView, written: WrittenView, offered: tuple[str, ...]) -> Iterator[Problem]:
+    known = {name.lower() for name in offered}
+    for column in written.columns:
+        for part in (column.value, column.where):
+            for reference in part.find_all(exp.Column) if part is not None else ():
+                if reference.name.lower() not in known or reference.table:
+                    reader = f"'{column.written_as or column.name}' of view '{view.name}'"
+                    what = f"{reader} reads column '{reference.sql(dialect=DIALECT)}', which its rows do not have"
+                    yield Problem(column.declared_at, what, suggestion(reference.name, offered))

@@ -1,0 +1,42 @@
+"""Apply: carry out a plan's stages in their order, the state that readers see last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import assert_never
+
+from featurestore.operations.backfill import DEFAULT_CHUNK_DAYS, ChunkFilled, backfill, create_table
+from featurestore.operations.materialize import Materialized, MaterializeRequest, materialize
+from featurestore.operations.sides import OfflineSide, OnlineSide
+from featurestore.plan.stages import Backfill, CreateTable, Materialize, Plan, Promote
+from featurestore.ports.state import CatalogState
+
+Progress = ChunkFilled | Materialized
+
+
+def apply(
+    plan: Plan,
+    catalog: CatalogState,
+    offline: OfflineSide,
+    online: OnlineSide,
+    *,
+    now: datetime,
+    chunk_days: int = DEFAULT_CHUNK_DAYS,
+) -> Iterator[Progress]:
+    """Carry out the plan, reporting as it goes. Consume the iterator: work happens as it is read.
+
+    Every stage can be repeated: after a crash, a new plan holds what is left, and applying it finishes the job.
+    """
+    for stage in plan.stages:
+        match stage:
+            case CreateTable(view):
+                create_table(view, offline)
+            case Backfill(view, missing):
+                yield from backfill(view, missing, offline, now=now, chunk_days=chunk_days)
+            case Materialize(view):
+                yield materialize(MaterializeRequest(view, now), offline, online, now=now)
+            case Promote(graph):
+                catalog.promote(graph, now)
+            case _:
+                assert_never(stage)

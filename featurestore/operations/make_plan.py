@@ -1,0 +1,71 @@
+"""Make a plan: look at the definitions, the state and the stores, and let `featurestore.plan` decide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from featurestore.graph.resolved import Graph
+from featurestore.operations.resolve import resolve_definitions
+from featurestore.operations.sides import OfflineSide, OnlineSide
+from featurestore.plan.build import Situation, build_plan
+from featurestore.plan.stages import ChangeKind, Plan
+from featurestore.plan.usage import DatasetUse
+from featurestore.ports.definitions import DefinitionsReader
+from featurestore.ports.model_usage import ModelUsage
+from featurestore.ports.online_store import OnlineTable, TableRead
+from featurestore.ports.state import CatalogState, DatasetState
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What a plan is made from: the definitions, what was applied, and who depends on it."""
+
+    definitions: DefinitionsReader
+    catalog: CatalogState
+    datasets: DatasetState
+    usage: ModelUsage
+
+
+def make_plan(project: Project, offline: OfflineSide, online: OnlineSide, *, now: datetime) -> Plan:
+    """What must happen for the definitions to be what readers see. Reads only. Raises DefinitionsError."""
+    resolved = resolve_definitions(project.definitions, offline.sources, offline.engine)
+    current = project.catalog.current()
+    applied = current.graph if current else None
+    situation = Situation(
+        applied=applied,
+        covered={
+            view.table: coverage.covered
+            for view in resolved.graph.views
+            if (coverage := offline.coverage.coverage(view.table)).fills or offline.tables.exists(view.table)
+        },
+        spans=resolved.spans,
+        online=_online_tables(applied or Graph(), online),
+        now=now,
+    )
+    plan = build_plan(resolved.graph, situation)
+    return replace(plan, pinned=_pinned(plan, applied or Graph(), project))
+
+
+def _online_tables(applied: Graph, online: OnlineSide) -> frozenset[str]:
+    """The applied views' tables that were materialized, asked of the store itself only when state says so."""
+    recorded = [view for view in applied.views if online.progress.last(online.address, view.table) is not None]
+    reads = [TableRead(OnlineTable.of(view), []) for view in recorded]
+    markers = online.store.read(reads) if reads else []
+    return frozenset(view.table for view, rows in zip(recorded, markers, strict=True) if rows.filled_to is not None)
+
+
+def _pinned(plan: Plan, applied: Graph, project: Project) -> tuple[DatasetUse, ...]:
+    """The datasets that stay on what the plan replaces, with the models behind them."""
+    replaced = {
+        change.what.removeprefix("view:")
+        for change in plan.changes
+        if change.what.startswith("view:") and change.kind in (ChangeKind.CHANGED, ChangeKind.REMOVED)
+    }
+    tables = {view.table for view in applied.views if view.name in replaced}
+    datasets = [
+        manifest.id for manifest in project.datasets.all() if tables & {table.table for table in manifest.tables}
+    ] if tables else []  # fmt: skip
+    used = project.usage.users_of(datasets) if datasets else ()
+    unused = sorted(set(datasets) - {use.dataset for use in used})
+    return (*used, *(DatasetUse(dataset, f"dataset:{dataset[:12]}") for dataset in unused))

@@ -1,0 +1,88 @@
+"""Materialize: copy what has newly become true into the online store, per key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from featurestore.compiler.hops import boundary, hop_at
+from featurestore.compiler.newest import days_read, newest_rows
+from featurestore.errors import NotApplied
+from featurestore.graph.resolved import ResolvedView
+from featurestore.operations.sides import OfflineSide, OnlineSide
+from featurestore.ports.engine import Query
+from featurestore.ports.online_store import OnlineTable, TableRead
+from featurestore.ports.state import Materialization
+
+
+@dataclass(frozen=True, slots=True)
+class MaterializeRequest:
+    """Fill the online store so that it answers as of `until`. `full` copies every key and removes vanished ones."""
+
+    view: ResolvedView
+    until: datetime
+    full: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Materialized:
+    """A view is online up to `filled_to`."""
+
+    view: str
+    filled_to: datetime
+    written: int
+    kept: int
+
+
+def materialize(
+    request: MaterializeRequest, offline: OfflineSide, online: OnlineSide, *, now: datetime
+) -> Materialized:
+    """Write the rows that changed since the last time, then the marker that says how far the table is filled.
+
+    It stops where the offline table does. Rows that were filled again since the last time are all copied again.
+    Repeating it is harmless. Raises NotApplied when the view has nothing filled.
+    """
+    view = request.view
+    table = OnlineTable.of(view)
+    until = _reachable(view, request.until, offline)
+    last = online.progress.last(online.address, view.table)
+    marker = online.store.read([TableRead(table, [])])[0].filled_to
+    since = _resume_from(view, last, marker, offline, full=request.full)
+    if since is not None and since >= until:
+        return Materialized(view.name, since, 0, 0)
+    snapshot = offline.tables.snapshot(view.table, days=days_read(view, since=since, until=until))
+    query = Query(newest_rows(view, since=since, until=until, rows=view.table), {view.table: snapshot.files})
+    with offline.engine.stream(query) as rows:
+        count = online.store.replace(table, rows) if request.full else online.store.write_newer(table, rows)
+    online.store.mark_filled(table, until)
+    done = Materialization(view.table, until, snapshot.version, count.written, now)
+    online.progress.record(online.address, done)
+    return Materialized(view.name, until, count.written, count.kept)
+
+
+def _reachable(view: ResolvedView, until: datetime, offline: OfflineSide) -> datetime:
+    """`until`, or the moment up to which the offline table holds all that is visible, if that is earlier."""
+    filled_to = offline.coverage.coverage(view.table).filled_to
+    if filled_to is None:
+        raise NotApplied(f"View '{view.name}' has nothing filled yet. Run `knownat apply`, then `knownat backfill`.")
+    reached = min(until, filled_to + view.publish_delay)
+    if view.every is None:
+        return reached
+    return boundary(hop_at(reached - view.publish_delay, view.every), view.every) + view.publish_delay
+
+
+def _resume_from(
+    view: ResolvedView, last: Materialization | None, marker: datetime | None, offline: OfflineSide, *, full: bool
+) -> datetime | None:
+    """Where the last materialization stopped; None to copy every key: the first time, when the store lost its rows, or
+    when days that were already copied have been filled again since."""
+    if full or last is None or marker is None:
+        return None
+    fills = offline.coverage.coverage(view.table).fills
+    refilled = any(fill.version > last.version and fill.interval.start < _copied_to(view, last) for fill in fills)
+    return None if refilled else min(last.filled_to, marker)
+
+
+def _copied_to(view: ResolvedView, last: Materialization) -> datetime:
+    """The end of event time that the last materialization had read."""
+    return last.filled_to - view.publish_delay

@@ -1,0 +1,74 @@
+"""Rebuild: run a dataset's pull again from what its manifest pins, and compare the bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import version as library_version
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from featurestore.compiler.point_in_time import relation_of
+from featurestore.errors import DatasetDiffers, DatasetGone, KnownatError, UnknownName
+from featurestore.operations.sides import OfflineSide
+from featurestore.operations.training_set import Archive, PinnedPull, run_pull
+from featurestore.ports.engine import Relation
+from featurestore.ports.state import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """A dataset was computed again and is, to the byte, what it was."""
+
+    manifest: Manifest
+    result: str
+    """sha256 of the result's Parquet bytes, now and then."""
+
+
+def rebuild(dataset: str, offline: OfflineSide, archive: Archive) -> Rebuilt:
+    """Compute the dataset again from its spine and its pinned table versions.
+
+    Raises DatasetGone, naming everything that is missing, or DatasetDiffers when the bytes are not the same.
+    """
+    manifest = archive.datasets.get(dataset)
+    spine = _spine(manifest, archive)
+    pull = PinnedPull(spine, manifest.features, manifest.timestamp, _pinned_relations(manifest, offline))
+    _, result = run_pull(pull, offline, archive.objects)
+    if result.sha256 != manifest.result:
+        raise DatasetDiffers(
+            f"Dataset {manifest.id[:12]} was rebuilt with other bytes: {result.sha256[:12]} instead of "
+            f"{manifest.result[:12]}.{_changed_libraries(manifest)}"
+        )
+    return Rebuilt(manifest, result.sha256)
+
+
+def _spine(manifest: Manifest, archive: Archive) -> pa.Table:
+    if not manifest.spine_kept:
+        raise DatasetGone(f"Dataset {manifest.id[:12]} was pulled without keeping its spine: it can not be rebuilt.")
+    try:
+        return pq.read_table(archive.objects.path(manifest.spine))
+    except UnknownName as error:
+        raise DatasetGone(f"The spine {manifest.spine[:12]} of dataset {manifest.id[:12]} is gone.") from error
+
+
+def _pinned_relations(manifest: Manifest, offline: OfflineSide) -> dict[str, Relation]:
+    relations: dict[str, Relation] = {}
+    missing: list[str] = []
+    for table in manifest.tables:
+        view = manifest.features.view(table.view)
+        try:
+            relations[relation_of(view)] = offline.tables.snapshot(table.table, version=table.version).files
+        except KnownatError as error:
+            missing.append(f"  {table.table} at version {table.version}: {error.message}")
+    if missing:
+        raise DatasetGone(f"Dataset {manifest.id[:12]} can not be rebuilt, this is missing:\n" + "\n".join(missing))
+    return relations
+
+
+def _changed_libraries(manifest: Manifest) -> str:
+    changed = [
+        f"{name} {then} then, {now} now"
+        for name, then in manifest.libraries
+        if name != "python" and (now := library_version(name)) != then
+    ]
+    return f" Libraries have changed: {'; '.join(changed)}." if changed else ""

@@ -1,0 +1,92 @@
+"""A training set's rows as a Parquet file whose bytes depend on the rows alone, with a profile of each column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from featurestore.ports.state import ColumnProfile
+
+GROUP_ROWS = 131_072
+"""Rows in a row group: fixed, so that the bytes do not depend on how the rows arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFile:
+    rows: int
+    profile: tuple[ColumnProfile, ...]
+
+
+def write_result(spine: pa.Table, features: pa.RecordBatchReader, path: Path) -> ResultFile:
+    """Write the spine's columns, then the features', which come in the spine's order behind a row number."""
+    names = features.schema.names[1:]
+    schema = pa.schema([*spine.schema, *(features.schema.field(name) for name in names)]).remove_metadata()
+    position = 0
+    tallies = [_Tally(field.name, str(field.type)) for field in schema]
+    with pq.ParquetWriter(path, schema, compression="zstd", write_page_index=False) as writer:
+        for group in _groups(features):
+            rows = spine.slice(position, group.num_rows)
+            table = pa.table([*rows.columns, *(group[name] for name in names)], schema=schema).combine_chunks()
+            writer.write_table(table, row_group_size=GROUP_ROWS)
+            for tally, column in zip(tallies, table.columns, strict=True):
+                tally.add(column)
+            position += group.num_rows
+    return ResultFile(position, tuple(tally.profile() for tally in tallies))
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """A table as a Parquet file whose bytes depend on its rows alone: how spines are kept."""
+    table = table.replace_schema_metadata(None).combine_chunks()
+    pq.write_table(table, path, compression="zstd", row_group_size=GROUP_ROWS, write_page_index=False)
+
+
+def _groups(reader: pa.RecordBatchReader) -> Iterator[pa.Table]:
+    """The reader's rows in tables of exactly GROUP_ROWS rows, but for the last."""
+    held: list[pa.RecordBatch] = []
+    count = 0
+    for batch in reader:
+        held.append(batch)
+        count += batch.num_rows
+        while count >= GROUP_ROWS:
+            table = pa.Table.from_batches(held)
+            yield table.slice(0, GROUP_ROWS)
+            held, count = table.slice(GROUP_ROWS).to_batches(), count - GROUP_ROWS
+    if count:
+        yield pa.Table.from_batches(held)
+
+
+class _Tally:
+    """The profile of a column, added up over row groups of fixed size: the same rows give the same numbers."""
+
+    def __init__(self, name: str, dtype: str) -> None:
+        self._name, self._dtype = name, dtype
+        self._rows = self._nulls = 0
+        self._sum = 0.0
+        self._minimum: float | None = None
+        self._maximum: float | None = None
+
+    def add(self, column: pa.ChunkedArray) -> None:
+        self._rows += len(column)
+        self._nulls += column.null_count
+        if not (
+            pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type)
+        ):
+            return
+        values = column.cast(pa.float64(), safe=False)
+        finite = values.filter(pc.is_finite(values))
+        if not len(finite):
+            return
+        span = pc.min_max(finite).as_py()
+        self._sum += pc.sum(finite).as_py()
+        self._minimum = span["min"] if self._minimum is None else min(self._minimum, span["min"])
+        self._maximum = span["max"] if self._maximum is None else max(self._maximum, span["max"])
+
+    def profile(self) -> ColumnProfile:
+        present = self._rows - self._nulls
+        mean = self._sum / present if present and self._minimum is not None else None
+        return ColumnProfile(self._name, self._dtype, self._nulls, self._minimum, self._maximum, mean)

@@ -1,0 +1,30 @@
+"""The two sides of a feature store, as the ports that operations are given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from featurestore.ports.engine import Engine
+from featurestore.ports.offline_store import OfflineStore
+from featurestore.ports.online_store import OnlineStore
+from featurestore.ports.source_reader import SourceReader
+from featurestore.ports.state import CoverageState, MaterializationState
+
+
+@dataclass(frozen=True, slots=True)
+class OfflineSide:
+    """What backfills and training sets work with."""
+
+    engine: Engine
+    tables: OfflineStore
+    sources: SourceReader
+    coverage: CoverageState
+
+
+@dataclass(frozen=True, slots=True)
+class OnlineSide:
+    """One online store, and how far it is filled. `address` names it in state and never holds a secret."""
+
+    store: OnlineStore
+    progress: MaterializationState
+    address: str

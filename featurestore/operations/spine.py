@@ -1,0 +1,102 @@
+"""Spines: checked, and brought into the shape that the point-in-time query reads. The caller's table stays as it is."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from featurestore.compiler.point_in_time import MOMENT, ROW
+from featurestore.errors import SpineError, suggestion
+from featurestore.graph.arrow_types import arrow_type, is_moment
+from featurestore.graph.resolved import Column, FeatureSet
+
+
+def check_spine(spine: pa.Table, features: FeatureSet, *, timestamp: str, label: str | None) -> None:
+    """Raise SpineError, with everything that is wrong, for a spine these features can not be joined to."""
+    names = spine.column_names
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise SpineError(f"The spine has two columns named '{twice[0]}'. Rename one.")
+    problems = _timestamp_problems(spine, timestamp)
+    if label is not None and label not in names:
+        problems.append(f"it has no label column '{label}'. {suggestion(label, names)}")
+    for kind, columns in (("join key", features.join_columns), ("request input", features.request_inputs)):
+        problems += [problem for column in columns for problem in _column_problems(spine, column, kind)]
+    problems += [
+        f"its column '{output.name}' has the name of the feature {output.reference}: rename it"
+        for output in features.outputs
+        if output.name in names
+    ]
+    if problems:
+        listing = "\n".join(f"  {problem}" for problem in problems)
+        raise SpineError(f"The spine can not be used:\n{listing}")
+
+
+def spine_relation(spine: pa.Table, features: FeatureSet, *, timestamp: str) -> pa.Table:
+    """The relation `spine` of the point-in-time query: a row number, the moment in UTC, join keys, request inputs."""
+    needed = {column.name: column for column in (*features.join_columns, *features.request_inputs)}
+    arrays = [
+        pa.array(range(spine.num_rows), pa.int64()),
+        as_moments(spine[timestamp]),
+        *(_cast(spine[column.name], column) for column in needed.values()),
+    ]
+    return pa.table(arrays, names=[ROW, MOMENT, *needed])
+
+
+def as_moments(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Any timestamps or dates as UTC with microseconds: naive ones are read as UTC, nanoseconds are floored."""
+    kind = values.type
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":
+        values = pc.floor_temporal(values, unit="microsecond")
+        values = values.cast(pa.timestamp("us", tz=kind.tz))
+    elif pa.types.is_timestamp(kind) and kind.unit != "us":
+        values = values.cast(pa.timestamp("us", tz=kind.tz))
+    return values.cast(pa.timestamp("us", tz="UTC"))
+
+
+def _timestamp_problems(spine: pa.Table, timestamp: str) -> list[str]:
+    if timestamp not in spine.column_names:
+        offered = suggestion(timestamp, spine.column_names)
+        return [f"it has no timestamp column '{timestamp}', which says when each row asks (timestamp=). {offered}"]
+    if not is_moment(spine.schema.field(timestamp).type):
+        return [f"its timestamp column '{timestamp}' is {spine.schema.field(timestamp).type}, not a timestamp"]
+    if missing := spine[timestamp].null_count:
+        return [f"{missing} rows have no '{timestamp}'"]
+    return []
+
+
+def _column_problems(spine: pa.Table, column: Column, kind: str) -> list[str]:
+    if column.name not in spine.column_names:
+        return [
+            f"it has no {kind} '{column.name}' ({column.dtype.value}). {suggestion(column.name, spine.column_names)}"
+        ]
+    found = spine.schema.field(column.name).type
+    if not _fits(found, column):
+        return [f"its {kind} '{column.name}' is {found}, and {column.dtype.value} is needed: convert it"]
+    try:
+        _cast(spine[column.name], column)
+    except pa.ArrowInvalid as error:
+        return [f"its {kind} '{column.name}' does not fit {column.dtype.value}: {error}"]
+    return []
+
+
+def _fits(found: pa.DataType, column: Column) -> bool:
+    """Whether values of the type can be read as the column's without a guess: widening, or the same kind of thing."""
+    if pa.types.is_null(found):
+        return True
+    if pa.types.is_dictionary(found):
+        return _fits(found.value_type, column)
+    if column.dtype.is_integer:
+        return bool(pa.types.is_integer(found))
+    if column.dtype.is_float:
+        return bool(pa.types.is_integer(found) or pa.types.is_floating(found))
+    if pa.types.is_large_string(found) or pa.types.is_string_view(found):
+        found = pa.string()
+    if pa.types.is_timestamp(found):
+        found = arrow_type(column.dtype) if is_moment(arrow_type(column.dtype)) else found
+    return bool(found == arrow_type(column.dtype))
+
+
+def _cast(values: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
+    if pa.types.is_timestamp(arrow_type(column.dtype)):
+        return as_moments(values)
+    return values.cast(arrow_type(column.dtype), safe=True)

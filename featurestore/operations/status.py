@@ -1,0 +1,35 @@
+"""Status: for each applied view, how far it is filled offline and online."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from featurestore.graph.resolved import Graph, ResolvedView
+from featurestore.operations.sides import OnlineSide
+from featurestore.ports.online_store import OnlineTable, TableRead
+from featurestore.ports.state import CoverageState
+
+
+@dataclass(frozen=True, slots=True)
+class ViewStatus:
+    """`online_to` is None where the online store does not hold the view."""
+
+    view: str
+    table: str
+    version: int
+    rows: int
+    filled_to: datetime | None
+    online_to: datetime | None
+
+
+def view_statuses(graph: Graph, coverage: CoverageState, online: OnlineSide) -> tuple[ViewStatus, ...]:
+    """One entry for each view of the graph. Raises StoreUnavailable when the online store does not answer."""
+    reads = [TableRead(OnlineTable.of(view), []) for view in graph.views]
+    markers = [answer.filled_to for answer in online.store.read(reads)] if reads else []
+    return tuple(_status(view, coverage, marker) for view, marker in zip(graph.views, markers, strict=True))
+
+
+def _status(view: ResolvedView, state: CoverageState, marker: datetime | None) -> ViewStatus:
+    coverage = state.coverage(view.table)
+    return ViewStatus(view.name, view.table, coverage.version, coverage.rows, coverage.filled_to, marker)

@@ -1,0 +1,175 @@
+"""Training sets: features joined to a spine as they were known, with a manifest that can bring them back."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import file_digest
+from importlib.metadata import version as library_version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from featurestore.compiler.point_in_time import SPINE, point_in_time, relation_of
+from featurestore.errors import NotApplied
+from featurestore.graph.fingerprint import fingerprint
+from featurestore.graph.resolved import FeatureSet
+from featurestore.intervals import show_moment
+from featurestore.operations.result_file import ResultFile, write_result, write_table
+from featurestore.operations.sides import OfflineSide
+from featurestore.operations.spine import as_moments, check_spine, spine_relation
+from featurestore.ports.engine import Query, Relation
+from featurestore.ports.objects import ObjectReference, ObjectStore
+from featurestore.ports.state import DatasetState, Manifest, PinnedTable
+
+_LIBRARIES = ("duckdb", "pyarrow", "deltalake", "sqlglot", "knownat")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSetRequest:
+    """Which features, for which rows. `timestamp` names the spine's column that says when each row asks."""
+
+    spine: pa.Table
+    features: FeatureSet
+    timestamp: str = "event_timestamp"
+    label: str | None = None
+    keep_spine: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Where datasets and their bytes are kept."""
+
+    datasets: DatasetState
+    objects: ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedPull:
+    """A pull whose every input is fixed: what `training_set` runs, and `rebuild` runs again."""
+
+    spine: pa.Table
+    features: FeatureSet
+    timestamp: str
+    relations: Mapping[str, Relation]
+
+
+def training_set(request: TrainingSetRequest, offline: OfflineSide, archive: Archive, *, now: datetime) -> Manifest:
+    """Join the features to the spine and keep the result: `archive.objects` then has it as `manifest.result`.
+
+    The same pull (features, table versions, spine, label) is done once: its manifest is returned as it is.
+    Raises SpineError, or NotApplied when a view has nothing filled.
+    """
+    check_spine(request.spine, request.features, timestamp=request.timestamp, label=request.label)
+    tables, relations = _pin(request.features, offline)
+    spine = _spine_sha256(request, archive.objects)
+    identity = _identity(request, tables, spine)
+    for known in archive.datasets.all():
+        if known.id == identity:
+            return known
+    pull = PinnedPull(request.spine, request.features, request.timestamp, relations)
+    written, result = run_pull(pull, offline, archive.objects)
+    return archive.datasets.put(_manifest(request, identity, tables, spine, (written, result), now))
+
+
+def run_pull(pull: PinnedPull, offline: OfflineSide, objects: ObjectStore) -> tuple[ResultFile, ObjectReference]:
+    """Run the point-in-time query and store the result's bytes."""
+    relations = {**pull.relations, SPINE: spine_relation(pull.spine, pull.features, timestamp=pull.timestamp)}
+    with TemporaryDirectory(prefix="knownat-") as folder:
+        path = Path(folder) / "result.parquet"
+        with offline.engine.stream(Query(point_in_time(pull.features), relations)) as rows:
+            written = write_result(pull.spine, rows, path)
+        with path.open("rb") as content:
+            return written, objects.put(content)
+
+
+def _pin(features: FeatureSet, offline: OfflineSide) -> tuple[tuple[PinnedTable, ...], dict[str, Relation]]:
+    """The newest version of each view's table, and its files."""
+    pinned: list[PinnedTable] = []
+    relations: dict[str, Relation] = {}
+    for view in features.views:
+        coverage = offline.coverage.coverage(view.table)
+        if coverage.filled_to is None:
+            raise NotApplied(f"View '{view.name}' has nothing filled yet. Run `knownat apply`.")
+        snapshot = offline.tables.snapshot(view.table)
+        relations[relation_of(view)] = snapshot.files
+        sources = {name: version for fill in coverage.fills for name, version in fill.source_versions}
+        pinned.append(
+            PinnedTable(
+                view.table, view.name, view.fingerprint, snapshot.version, coverage.filled_to, tuple(sources.items())
+            )
+        )
+    return tuple(pinned), relations
+
+
+def _spine_sha256(request: TrainingSetRequest, objects: ObjectStore) -> str:
+    """The digest of the spine's bytes, which are kept unless the caller says no."""
+    with TemporaryDirectory(prefix="knownat-") as folder:
+        path = Path(folder) / "spine.parquet"
+        write_table(request.spine, path)
+        with path.open("rb") as content:
+            return objects.put(content).sha256 if request.keep_spine else file_digest(content, "sha256").hexdigest()
+
+
+def _identity(request: TrainingSetRequest, tables: tuple[PinnedTable, ...], spine: str) -> str:
+    """A hash of everything that decides the result, and of nothing else."""
+    features = request.features
+    return fingerprint(
+        "dataset",
+        [[output.name, output.dtype.value, output.fingerprint] for output in features.outputs],
+        [[use.name, use.view, use.join_columns, use.features] for use in features.uses],
+        [
+            [view.name, view.fingerprint, None if view.ttl is None else view.ttl.total_seconds()]
+            for view in features.views
+        ],
+        [[table.table, table.version] for table in tables],
+        [spine, request.timestamp, request.label],
+    )
+
+
+def _manifest(
+    request: TrainingSetRequest,
+    identity: str,
+    tables: tuple[PinnedTable, ...],
+    spine: str,
+    outcome: tuple[ResultFile, ObjectReference],
+    now: datetime,
+) -> Manifest:
+    written, result = outcome
+    span = pc.min_max(as_moments(request.spine[request.timestamp])).as_py()
+    return Manifest(
+        id=identity,
+        features=request.features,
+        tables=tables,
+        spine=spine,
+        spine_kept=request.keep_spine,
+        timestamp=request.timestamp,
+        label=request.label,
+        rows=written.rows,
+        first=span["min"],
+        last=span["max"],
+        result=result.sha256,
+        result_size=result.size,
+        profile=written.profile,
+        libraries=(("python", platform.python_version()), *((name, library_version(name)) for name in _LIBRARIES)),
+        warnings=_warnings(request, tables),
+        created_at=now,
+    )
+
+
+def _warnings(request: TrainingSetRequest, tables: tuple[PinnedTable, ...]) -> tuple[str, ...]:
+    """Rows that ask about moments which a view is not filled for yet: they hold what is known so far."""
+    moments = as_moments(request.spine[request.timestamp])
+    warnings = []
+    for table in tables:
+        if table.filled_to is None:
+            continue
+        late = pc.sum(pc.greater(moments, pa.scalar(table.filled_to, pa.timestamp("us", tz="UTC")))).as_py() or 0
+        if late:
+            filled = show_moment(table.filled_to)
+            warnings.append(f"{late} rows ask about moments after {filled}, up to which '{table.view}' is filled")
+    return tuple(warnings)

@@ -1,0 +1,123 @@
+"""From what is applied and what is wanted to a plan. Pure: it reads no table and no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from featurestore.graph.resolved import Graph, ResolvedView
+from featurestore.intervals import DAY, Interval, IntervalSet, floor_to
+from featurestore.plan.stages import Backfill, Change, ChangeKind, CreateTable, Materialize, Plan, Promote, Stage
+
+_ROW_LEVEL_STEP = timedelta(hours=1)
+"""Views without a hop are filled up to the last full hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpan:
+    """What a source holds now, from its statistics."""
+
+    rows: int
+    first: datetime | None
+    last: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that deciding needs to know about the world."""
+
+    applied: Graph | None
+    covered: Mapping[str, IntervalSet]
+    """What is filled, for each table that exists."""
+    spans: Mapping[str, SourceSpan]
+    online: Collection[str]
+    """Tables that the online store holds now."""
+    now: datetime
+
+
+def build_plan(wanted: Graph, situation: Situation) -> Plan:
+    """What must happen for `wanted` to be what readers see."""
+    changes = tuple(_changes(situation.applied or Graph(), wanted))
+    stages: list[Stage] = [stage for view in wanted.views for stage in _view_stages(view, situation)]
+    if wanted != situation.applied:
+        stages.append(Promote(wanted))
+    return Plan(changes, tuple(stages))
+
+
+def wanted_interval(view: ResolvedView, spans: Mapping[str, SourceSpan], now: datetime) -> Interval | None:
+    """The event time a view should be filled for: from the day of its sources' first row to its last full hop."""
+    firsts = [span.first for source in view.sources if (span := spans[source.name]).first is not None]
+    end = floor_to(now, view.every or _ROW_LEVEL_STEP)
+    start = min((floor_to(first, DAY) for first in firsts if first is not None), default=None)
+    return Interval(start, end) if start is not None and start < end else None
+
+
+def estimated_rows(view: ResolvedView, missing: IntervalSet, spans: Mapping[str, SourceSpan]) -> int:
+    """Source rows in `missing`, taking each source's rows to be spread evenly over its time."""
+    total = 0.0
+    for source in view.sources:
+        span = spans[source.name]
+        if span.first is None or span.last is None:
+            continue
+        whole = Interval(span.first, span.last + timedelta(microseconds=1))
+        share = (missing & IntervalSet((whole,))).duration / (whole.end - whole.start)
+        total += span.rows * share
+    return round(total)
+
+
+def _view_stages(view: ResolvedView, situation: Situation) -> Iterator[Stage]:
+    is_new = view.table not in situation.covered
+    if is_new:
+        yield CreateTable(view)
+    interval = wanted_interval(view, situation.spans, situation.now)
+    covered = situation.covered.get(view.table, IntervalSet())
+    missing = IntervalSet((interval,)) - covered if interval else IntervalSet()
+    if missing:
+        yield Backfill(view, missing, estimated_rows(view, missing, situation.spans))
+    before = next((old for old in (situation.applied or Graph()).views if old.name == view.name), None)
+    replaced = before is not None and before.table != view.table
+    if replaced and before is not None and before.table in situation.online:
+        yield Materialize(view)
+
+
+def _changes(old: Graph, new: Graph) -> Iterator[Change]:
+    yield from _view_changes(old, new)
+    for kind, before, after in (
+        ("entity", old.entities, new.entities),
+        ("source", old.sources, new.sources),
+        ("on_demand", old.on_demand, new.on_demand),
+        ("service", old.services, new.services),
+    ):
+        earlier, later = {item.name: item for item in before}, {item.name: item for item in after}
+        for name in sorted(later.keys() - earlier.keys()):
+            yield Change(ChangeKind.ADDED, f"{kind}:{name}")
+        for name in sorted(earlier.keys() - later.keys()):
+            yield Change(ChangeKind.REMOVED, f"{kind}:{name}")
+        for name in sorted(earlier.keys() & later.keys()):
+            if earlier[name] != later[name]:
+                yield Change(_kind(earlier[name], later[name]), f"{kind}:{name}")
+
+
+def _kind(before: object, after: object) -> ChangeKind:
+    same = getattr(before, "fingerprint", None) == getattr(after, "fingerprint", None)
+    return ChangeKind.DESCRIBED if same and hasattr(before, "fingerprint") else ChangeKind.CHANGED
+
+
+def _view_changes(old: Graph, new: Graph) -> Iterator[Change]:
+    before, after = {view.name: view for view in old.views}, {view.name: view for view in new.views}
+    for name in sorted(after.keys() - before.keys()):
+        features = tuple(feature.name for feature in after[name].features)
+        yield Change(ChangeKind.ADDED, f"view:{name}", features)
+    for name in sorted(before.keys() - after.keys()):
+        yield Change(ChangeKind.REMOVED, f"view:{name}")
+    for name in sorted(before.keys() & after.keys()):
+        if before[name].fingerprint != after[name].fingerprint:
+            yield Change(ChangeKind.CHANGED, f"view:{name}", _changed_features(before[name], after[name]))
+        elif before[name] != replace(after[name], sources=before[name].sources):
+            yield Change(ChangeKind.DESCRIBED, f"view:{name}")
+
+
+def _changed_features(before: ResolvedView, after: ResolvedView) -> tuple[str, ...]:
+    known = {feature.name: feature.fingerprint for feature in before.features}
+    return tuple(feature.name for feature in after.features if known.get(feature.name) != feature.fingerprint)

@@ -1,0 +1,74 @@
+"""What a plan is made of: changes that people read, and stages that apply carries out in their order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from featurestore.graph.resolved import Graph, ResolvedView
+from featurestore.intervals import IntervalSet
+from featurestore.plan.usage import DatasetUse
+
+
+class ChangeKind(Enum):
+    """ADDED and REMOVED speak of names; CHANGED of a new fingerprint; DESCRIBED of all else (owner, tags, ttl, …)."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+    DESCRIBED = "described"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One declaration that differs from what is applied."""
+
+    kind: ChangeKind
+    what: str
+    """Its URN without fingerprint, such as `view:aircraft_delays`."""
+    features: tuple[str, ...] = ()
+    """Of a view: the features that are new or have a new fingerprint."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTable:
+    view: ResolvedView
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    view: ResolvedView
+    missing: IntervalSet
+    estimated_rows: int
+    """Source rows to read, from the sources' own statistics."""
+
+
+@dataclass(frozen=True, slots=True)
+class Materialize:
+    """Fill a changed view's new table online, so that readers of the old one are never without an answer."""
+
+    view: ResolvedView
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """Make the graph what readers see. Always last."""
+
+    graph: Graph
+
+
+Stage = CreateTable | Backfill | Materialize | Promote
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What must happen for the definitions to be what readers see. Printing it is the dry run."""
+
+    changes: tuple[Change, ...]
+    stages: tuple[Stage, ...]
+    pinned: tuple[DatasetUse, ...] = ()
+    """Datasets and models that stay on fingerprints which this plan replaces or removes."""
+
+    @property
+    def nothing_to_do(self) -> bool:
+        return not self.stages

@@ -1,0 +1,115 @@
+"""Settings: one `knownat.toml` beside the definitions, any value overridable by the environment.
+
+`KNOWNAT_ONLINE__URL=redis://…` overrides `url` of the table `[online]`. Relative paths are relative to the project's
+folder. Secrets belong in the environment; `Settings` hides them when it is printed.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from featurestore.errors import SettingsError
+
+FILE_NAME = "knownat.toml"
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class OnlineSettings(_Table):
+    """`url` is empty for the embedded store, or `redis://…`."""
+
+    url: SecretStr = SecretStr("")
+    path: str = ".knownat/online.sqlite"
+    timeout_seconds: float = Field(default=0.5, gt=0)
+
+
+class StateSettings(_Table):
+    """`url` is an SQLAlchemy address; empty for an SQLite file at `path`."""
+
+    url: SecretStr = SecretStr("")
+    path: str = ".knownat/state.sqlite"
+
+
+class OfflineSettings(_Table):
+    tables: str = ".knownat/tables"
+    objects: str = ".knownat/objects"
+
+
+class EngineSettings(_Table):
+    memory_limit: str = "4GB"
+    threads: int = Field(default_factory=lambda: os.cpu_count() or 1, gt=0)
+    spill_folder: str = ".knownat/spill"
+    chunk_days: int = Field(default=31, gt=0)
+
+
+class Settings(BaseSettings):
+    """A project's settings. Build them with `read_settings`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="KNOWNAT_", env_nested_delimiter="__", extra="forbid", frozen=True, toml_file=None
+    )
+
+    folder: Path
+    name: str = "knownat"
+    definitions: str = "definitions"
+    data_folder: str = "data"
+    clock: AwareDatetime | None = None
+    """Where time stands still, for demonstrations and replays; None: the machine's clock."""
+    online: OnlineSettings = OnlineSettings()
+    state: StateSettings = StateSettings()
+    offline: OfflineSettings = OfflineSettings()
+    engine: EngineSettings = Field(default_factory=EngineSettings)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment goes before the file, whose values come as arguments."""
+        assert isinstance(init_settings, InitSettingsSource)  # noqa: S101 - documented by pydantic-settings
+        return env_settings, init_settings
+
+    def path(self, relative: str) -> Path:
+        """A path of the settings, relative to the project's folder unless it is absolute."""
+        return self.folder / relative
+
+
+def read_settings(folder: Path) -> Settings:
+    """The settings of the project in `folder`. Raises SettingsError naming each value that is wrong."""
+    file = folder / FILE_NAME
+    if not file.is_file():
+        raise SettingsError(
+            f"{folder} is not a Knownat project: it has no {FILE_NAME}. Run `knownat init {folder}` to start one, or "
+            "name another folder with --project."
+        )
+    try:
+        values = tomllib.loads(file.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} is not TOML: {error}") from error
+    try:
+        return Settings(**{**values, "folder": folder.resolve()})
+    except ValidationError as error:
+        told = "\n".join(f"  {'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors())
+        raise SettingsError(f"{file} or the environment has settings that are wrong:\n{told}") from error
+
+
+def machine_clock() -> datetime:
+    """The moment it is now, in UTC. The only place in Knownat that asks."""
+    return datetime.now(UTC)

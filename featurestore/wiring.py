@@ -1,0 +1,99 @@
+"""The one place that knows the concrete classes: settings to adapters to what operations are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from featurestore.adapters.definitions_folder import DefinitionsFolder
+from featurestore.adapters.delta_offline import DeltaOfflineStore
+from featurestore.adapters.duckdb_engine import DuckDBEngine
+from featurestore.adapters.local_objects import LocalObjects
+from featurestore.adapters.parquet_source import ParquetSources
+from featurestore.adapters.redis_online import RedisOnlineStore
+from featurestore.adapters.sql_database import Database, upgrade
+from featurestore.adapters.sql_state import SqlCatalog, SqlCoverage, SqlDatasets, SqlMaterializations
+from featurestore.adapters.sql_tables import STATE_MIGRATIONS
+from featurestore.adapters.sqlite_online import SqliteOnlineStore
+from featurestore.operations.make_plan import Project
+from featurestore.operations.sides import OfflineSide, OnlineSide
+from featurestore.operations.training_set import Archive
+from featurestore.ports.model_usage import ModelUsage
+from featurestore.settings import Settings, machine_clock
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureStore:
+    """A project's feature store, wired: what operations are called with. Close it when done."""
+
+    settings: Settings
+    project: Project
+    offline: OfflineSide
+    online: OnlineSide
+    archive: Archive
+    clock: Clock
+    close: Callable[[], None]
+
+
+def open_database(settings: Settings) -> Database:
+    """The project's state database, at its newest layout."""
+    url = settings.state.url.get_secret_value()
+    if not url:
+        path = settings.path(settings.state.path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        url = f"sqlite:///{path}"
+    database = Database(url)
+    upgrade(database, STATE_MIGRATIONS)
+    return database
+
+
+def wire(settings: Settings, database: Database, usage: ModelUsage) -> FeatureStore:
+    """The feature store of these settings, with state in `database`."""
+    engine = DuckDBEngine(
+        memory_limit=settings.engine.memory_limit,
+        threads=settings.engine.threads,
+        spill_folder=settings.path(settings.engine.spill_folder),
+    )
+    store, address = _online_store(settings)
+    datasets = SqlDatasets(database)
+
+    def close() -> None:
+        store.close()
+        engine.close()
+        database.close()
+
+    return FeatureStore(
+        settings=settings,
+        project=Project(
+            DefinitionsFolder(settings.path(settings.definitions)), SqlCatalog(database), datasets, usage
+        ),
+        offline=OfflineSide(
+            engine,
+            DeltaOfflineStore(settings.path(settings.offline.tables)),
+            ParquetSources(settings.path(settings.data_folder)),
+            SqlCoverage(database),
+        ),
+        online=OnlineSide(store, SqlMaterializations(database), address),
+        archive=Archive(datasets, LocalObjects(settings.path(settings.offline.objects))),
+        clock=_clock(settings),
+        close=close,
+    )
+
+
+def _clock(settings: Settings) -> Clock:
+    fixed = settings.clock
+    return machine_clock if fixed is None else lambda: fixed
+
+
+def _online_store(settings: Settings) -> tuple[RedisOnlineStore | SqliteOnlineStore, str]:
+    """The online store, and the address under which state remembers how far it is filled."""
+    url = settings.online.url.get_secret_value()
+    if not url:
+        path = settings.path(settings.online.path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return SqliteOnlineStore(path), f"sqlite:{settings.online.path}"
+    store = RedisOnlineStore(url, namespace=settings.name, timeout_seconds=settings.online.timeout_seconds)
+    return store, f"{store.address}/{settings.name}"

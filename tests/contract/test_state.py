@@ -1,0 +1,283 @@
+"""What every keeper of state promises, in memory and in a SQL database."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from featurestore.adapters.memory_state import MemoryCatalog, MemoryCoverage, MemoryDatasets, MemoryMaterializations
+from featurestore.adapters.sql_database import Database, upgrade
+from featurestore.adapters.sql_state import SqlCatalog, SqlCoverage, SqlDatasets, SqlMaterializations
+from featurestore.adapters.sql_tables import STATE_MIGRATIONS
+from featurestore.errors import UnknownName
+from featurestore.graph.resolved import (
+    Column,
+    ColumnEdge,
+    EdgeKind,
+    FeatureSet,
+    Graph,
+    OutputColumn,
+    ResolvedFeature,
+    ResolvedSource,
+    ResolvedView,
+    SourceColumn,
+    SourceField,
+    TileInput,
+    ViewUse,
+    WindowOf,
+)
+from featurestore.intervals import Interval
+from featurestore.ports.state import (
+    CatalogState,
+    ColumnProfile,
+    CoverageState,
+    DatasetState,
+    FilledInterval,
+    Manifest,
+    Materialization,
+    MaterializationState,
+    PinnedTable,
+)
+from featurestore.spec.aggregate import Function
+from featurestore.spec.dtypes import DType
+
+NOON = datetime(2013, 3, 10, 12, 0, 0, 123457, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+FLIGHTS = ResolvedSource("flights", "flights/*.parquet", "landed_at", None, HOUR, (SourceField("dep_time", "int32"),))
+DELAYS = ResolvedView(
+    name="delays",
+    fingerprint="f" * 64,
+    entity="aircraft",
+    keys=(Column("tailnum", DType.STRING),),
+    query="SELECT tailnum, 'é' AS x FROM flights",
+    sources=(FLIGHTS,),
+    features=(
+        ResolvedFeature(
+            name="late_7d",
+            dtype=DType.FLOAT64,
+            fingerprint="a" * 64,
+            edges=(ColumnEdge(SourceColumn("flights", "arr_delay"), EdgeKind.DIRECT),),
+            window=WindowOf("late", Function.MEAN, timedelta(days=7)),
+        ),
+    ),
+    every=HOUR,
+    inputs=(TileInput("late", DType.FLOAT64, (Function.MEAN, Function.COUNT)),),
+    ttl=None,
+    publish_delay=timedelta(minutes=10),
+    tags=("tier-1",),
+)
+GRAPH = Graph(sources=(FLIGHTS,), views=(DELAYS,))
+MANIFEST = Manifest(
+    id="abcdef" + "0" * 58,
+    features=FeatureSet(
+        service="delay_v1",
+        views=(DELAYS,),
+        uses=(ViewUse("delays", "delays", ("tailnum",), ("late_7d",)),),
+        on_demand=(),
+        outputs=(OutputColumn("delays__late_7d", DType.FLOAT64, "delays:late_7d", "a" * 64),),
+    ),
+    tables=(PinnedTable("delays@ffffffff", "delays", "f" * 64, 3, NOON, (("flights", "9"),)),),
+    spine="5" * 64,
+    spine_kept=True,
+    timestamp="at",
+    label="late",
+    rows=10,
+    first=NOON,
+    last=None,
+    result="6" * 64,
+    result_size=2**40,
+    profile=(ColumnProfile("delays__late_7d", "float64", nulls=2, minimum=-0.0, maximum=1e300, mean=0.1 + 0.2),),
+    libraries=(("duckdb", "2.0.0"),),
+    warnings=(),
+    created_at=NOON,
+)
+
+
+@dataclass(frozen=True)
+class State:
+    catalog: CatalogState
+    coverage: CoverageState
+    materializations: MaterializationState
+    datasets: DatasetState
+
+
+@pytest.fixture(params=["memory", "sql"])
+def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[State]:
+    if request.param == "memory":
+        yield State(MemoryCatalog(), MemoryCoverage(), MemoryMaterializations(), MemoryDatasets())
+        return
+    with Database(f"sqlite:///{tmp_path}/state.db") as database:
+        upgrade(database, STATE_MIGRATIONS)
+        yield State(SqlCatalog(database), SqlCoverage(database), SqlMaterializations(database), SqlDatasets(database))
+
+
+def fill(start: int, end: int, version: int = 1) -> FilledInterval:
+    interval = Interval(NOON + start * HOUR, NOON + end * HOUR)
+    return FilledInterval(interval, version, 5, (("flights", "2"),), NOON)
+
+
+def test_nothing_is_current_before_the_first_apply(state: State) -> None:
+    assert state.catalog.current() is None
+
+
+def test_a_promoted_graph_comes_back_equal_in_every_part(state: State) -> None:
+    promoted = state.catalog.promote(GRAPH, NOON)
+
+    assert state.catalog.current() == promoted
+    assert promoted.graph == GRAPH
+    assert promoted.applied_at == NOON
+
+
+def test_the_graph_promoted_last_is_current(state: State) -> None:
+    first = state.catalog.promote(GRAPH, NOON)
+    second = state.catalog.promote(Graph(), NOON + HOUR)
+
+    assert state.catalog.current() == second
+    assert second.serial > first.serial
+
+
+def test_graphs_promoted_at_once_each_get_a_serial_of_their_own(state: State) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        promoted = list(threads.map(lambda _: state.catalog.promote(GRAPH, NOON), range(40)))
+
+    assert sorted(applied.serial for applied in promoted) == list(range(1, 41))
+
+
+def test_nothing_is_covered_of_an_unknown_table(state: State) -> None:
+    coverage = state.coverage.coverage("delays@ffffffff")
+
+    assert coverage.fills == ()
+    assert coverage.filled_to is None
+
+
+def test_fills_come_back_equal_and_newest_first(state: State) -> None:
+    state.coverage.record("t", fill(0, 2, version=1))
+    state.coverage.record("t", fill(2, 4, version=2))
+
+    assert state.coverage.coverage("t").fills == (fill(2, 4, version=2), fill(0, 2, version=1))
+
+
+def test_a_fill_makes_the_fills_it_contains_forgotten_and_keeps_those_it_only_overlaps(state: State) -> None:
+    state.coverage.record("t", fill(0, 2))
+    state.coverage.record("t", fill(2, 4))
+    state.coverage.record("t", fill(4, 6))
+    state.coverage.record("t", fill(1, 4, version=2))
+
+    assert state.coverage.coverage("t").fills == (fill(1, 4, version=2), fill(4, 6), fill(0, 2))
+
+
+def test_recording_a_fill_twice_is_recording_it_once(state: State) -> None:
+    state.coverage.record("t", fill(0, 2))
+    state.coverage.record("t", fill(0, 2))
+
+    assert state.coverage.coverage("t").fills == (fill(0, 2),)
+
+
+def test_tables_do_not_share_coverage(state: State) -> None:
+    state.coverage.record("one", fill(0, 2))
+    state.coverage.record("other", fill(0, 9))
+
+    assert state.coverage.coverage("one").fills == (fill(0, 2),)
+
+
+def test_moments_before_1970_and_single_microseconds_come_back(state: State) -> None:
+    old = datetime(1923, 1, 1, tzinfo=UTC)
+    ancient = replace(fill(0, 1), interval=Interval(old, old + timedelta(microseconds=1)))
+    state.coverage.record("t", ancient)
+
+    assert state.coverage.coverage("t").fills == (ancient,)
+
+
+def test_the_last_materialization_replaces_the_one_before(state: State) -> None:
+    first = Materialization("t", NOON, 1, 10, NOON)
+    second = Materialization("t", NOON + HOUR, 2, 3, NOON + HOUR)
+    state.materializations.record("redis://a", first)
+    state.materializations.record("redis://a", second)
+
+    assert state.materializations.last("redis://a", "t") == second
+
+
+def test_stores_do_not_share_progress(state: State) -> None:
+    state.materializations.record("redis://a", Materialization("t", NOON, 1, 10, NOON))
+
+    assert state.materializations.last("redis://b", "t") is None
+    assert state.materializations.last("redis://a", "u") is None
+
+
+def test_a_manifest_comes_back_equal_in_every_part(state: State) -> None:
+    state.datasets.put(MANIFEST)
+
+    assert state.datasets.get(MANIFEST.id) == MANIFEST
+
+
+def test_the_first_manifest_with_an_id_is_the_one_that_is_kept(state: State) -> None:
+    state.datasets.put(MANIFEST)
+
+    kept = state.datasets.put(replace(MANIFEST, created_at=NOON + HOUR))
+
+    assert kept == MANIFEST
+    assert state.datasets.all() == (MANIFEST,)
+
+
+def test_the_beginning_of_an_id_is_enough_when_it_has_six_characters(state: State) -> None:
+    state.datasets.put(MANIFEST)
+
+    assert state.datasets.get("abcdef") == MANIFEST
+    with pytest.raises(UnknownName, match="There is no dataset 'abcde'"):
+        state.datasets.get("abcde")
+
+
+def test_the_beginning_of_two_ids_is_refused_with_both(state: State) -> None:
+    state.datasets.put(replace(MANIFEST, id="abcdef1"))
+    state.datasets.put(replace(MANIFEST, id="abcdef2"))
+
+    with pytest.raises(UnknownName, match=r"no single dataset whose id starts with 'abcdef'.*abcdef2.*abcdef1"):
+        state.datasets.get("abcdef")
+
+
+@pytest.mark.parametrize("text", ["", "%%%%%%", "______", "ABCDEF", "' OR 1=1 --"])
+def test_text_that_begins_no_id_is_an_unknown_dataset(state: State, text: str) -> None:
+    state.datasets.put(MANIFEST)
+
+    with pytest.raises(UnknownName):
+        state.datasets.get(text)
+
+
+def test_datasets_are_listed_oldest_first(state: State) -> None:
+    younger, older = replace(MANIFEST, id="a" * 64), replace(MANIFEST, id="b" * 64, created_at=NOON - HOUR)
+    state.datasets.put(younger)
+    state.datasets.put(older)
+
+    assert state.datasets.all() == (older, younger)
+
+
+def test_state_outlives_its_connection(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/state.db"
+    with Database(url) as database:
+        upgrade(database, STATE_MIGRATIONS)
+        promoted = SqlCatalog(database).promote(GRAPH, NOON)
+
+    with Database(url) as reopened:
+        assert SqlCatalog(reopened).current() == promoted
+
+
+def test_several_processes_may_open_a_new_project_at_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/state.db"
+
+    with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as processes:
+        serials = list(processes.map(open_and_promote, [url] * 8))
+
+    assert sorted(serials) == list(range(1, 9))
+
+
+def open_and_promote(url: str) -> int:
+    with Database(url) as database:
+        upgrade(database, STATE_MIGRATIONS)
+        return SqlCatalog(database).promote(GRAPH, NOON).serial

@@ -1,0 +1,163 @@
+"""Transactions, errors and migrations of the SQL database."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import MetaData, func, insert, select
+
+from featurestore.adapters import sql_database
+from featurestore.adapters.sql_database import Database, Migrations, upgrade
+from featurestore.adapters.sql_tables import STATE_MIGRATIONS, materialization, state_metadata
+from featurestore.errors import (
+    ConcurrentChange,
+    SettingsError,
+    StoreCorrupted,
+    StoreUnavailable,
+    UnsupportedOperation,
+)
+from featurestore.intervals import EPOCH
+from registry.adapters.sql_tables import REGISTRY_MIGRATIONS, registry_metadata
+
+ALL_MIGRATIONS = pytest.mark.parametrize(
+    ("migrations", "metadata"), [(STATE_MIGRATIONS, state_metadata), (REGISTRY_MIGRATIONS, registry_metadata)]
+)
+ROW = {"store": "s", "filled_to": EPOCH, "version": 1, "row_count": 1, "materialized_at": EPOCH}
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with Database(f"sqlite:///{tmp_path}/100%/state.db") as database:
+        upgrade(database, STATE_MIGRATIONS)
+        yield database
+
+
+def count(database: Database) -> int:
+    with database.read() as connection:
+        return connection.execute(select(func.count()).select_from(materialization)).scalar_one()
+
+
+def test_a_write_that_fails_leaves_nothing_behind(database: Database) -> None:
+    def write_and_fail() -> None:
+        with database.write("test") as connection:
+            connection.execute(insert(materialization).values(table_name="t", **ROW))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_and_fail()
+    assert count(database) == 0
+
+
+def test_a_reader_sees_one_state_while_someone_writes(database: Database) -> None:
+    with database.read() as reader:
+        before = reader.execute(select(func.count()).select_from(materialization)).scalar_one()
+        with database.write("test") as writer:
+            writer.execute(insert(materialization).values(table_name="t", **ROW))
+        after = reader.execute(select(func.count()).select_from(materialization)).scalar_one()
+
+    assert (before, after) == (0, 0)
+    assert count(database) == 1
+
+
+def test_a_change_that_breaks_a_rule_of_the_tables_is_a_concurrent_change(database: Database) -> None:
+    twice = [{"table_name": "t", **ROW}] * 2
+
+    with pytest.raises(ConcurrentChange, match="run it again"), database.write("test") as connection:
+        connection.execute(insert(materialization), twice)
+    assert count(database) == 0
+
+
+def test_waiting_for_another_writer_ends_with_an_error_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql_database, "LOCK_WAIT_SECONDS", 0)
+    url = f"sqlite:///{tmp_path}/state.db"
+    waiting_in_vain = pytest.raises(ConcurrentChange, match="Another process")
+
+    with Database(url) as one, Database(url) as other, one.write("a"), waiting_in_vain, other.write("b"):
+        pass
+
+
+def test_a_damaged_file_is_reported_as_damaged(tmp_path: Path) -> None:
+    (tmp_path / "state.db").write_bytes(b"not a database at all, but long enough to be read as one" * 100)
+
+    with Database(f"sqlite:///{tmp_path}/state.db") as database, pytest.raises(StoreCorrupted, match="backup"):
+        upgrade(database, STATE_MIGRATIONS)
+
+
+def test_a_folder_in_place_of_the_file_is_reported(tmp_path: Path) -> None:
+    with Database(f"sqlite:///{tmp_path}") as database, pytest.raises(StoreUnavailable, match="may it be used"):
+        upgrade(database, STATE_MIGRATIONS)
+
+
+@pytest.mark.parametrize("url", ["", "state.db", "sqlite://", "sqlite:///:memory:", "mysql://u:secret@h/d"])
+def test_a_url_that_can_not_be_used_is_refused_without_showing_it(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"sqlite:///path/to/state\.db") as caught:
+        Database(url)
+
+    assert "secret" not in str(caught.value)
+
+
+def test_a_project_on_a_newer_version_is_left_alone(database: Database) -> None:
+    older = Migrations(STATE_MIGRATIONS.folder, STATE_MIGRATIONS.version_table, head="0000")
+    with database.write("test") as connection:
+        version = MetaData()
+        version.reflect(connection, only=[STATE_MIGRATIONS.version_table])
+        connection.execute(version.tables[STATE_MIGRATIONS.version_table].update().values(version_num="9999"))
+
+    with pytest.raises(UnsupportedOperation, match="newer version"):
+        upgrade(database, older)
+
+
+@ALL_MIGRATIONS
+def test_the_head_is_the_last_migration_of_its_folder(migrations: Migrations, metadata: MetaData) -> None:
+    assert ScriptDirectory(str(migrations.folder)).get_current_head() == migrations.head
+    assert metadata.tables
+
+
+@ALL_MIGRATIONS
+def test_migrations_make_the_tables_that_the_adapters_use(
+    tmp_path: Path, migrations: Migrations, metadata: MetaData
+) -> None:
+    with Database(f"sqlite:///{tmp_path}/state.db") as database:
+        upgrade(database, migrations)
+        with database.read() as connection:
+            options = {"version_table": migrations.version_table, "compare_type": True}
+            differences = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+
+    assert differences == []
+
+
+def test_state_and_registry_live_in_one_database(database: Database) -> None:
+    upgrade(database, REGISTRY_MIGRATIONS)
+    upgrade(database, STATE_MIGRATIONS)
+
+    assert count(database) == 0
+
+
+def test_alembic_is_not_imported_when_nothing_is_to_migrate(database: Database) -> None:
+    program = (
+        "import sys; from featurestore.adapters.sql_database import Database, upgrade; "
+        "from featurestore.adapters.sql_tables import STATE_MIGRATIONS; "
+        "database = Database(sys.argv[1]); upgrade(database, STATE_MIGRATIONS); database.close(); "
+        "sys.exit('alembic' in sys.modules)"
+    )
+
+    assert subprocess.run([sys.executable, "-c", program, database.name], check=False).returncode == 0
+
+
+def test_the_file_is_in_write_ahead_mode(database: Database, tmp_path: Path) -> None:
+    raw = sqlite3.connect(tmp_path / "100%" / "state.db")
+    mode = raw.execute("PRAGMA journal_mode").fetchone()
+    raw.close()
+
+    assert mode == ("wal",)
+    assert count(database) == 0

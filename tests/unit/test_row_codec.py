@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import math
+import struct
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from featurestore.adapters.row_codec import TIME_BYTES, CodecCache, RowCodec, decode_moment, encode_moment
+from featurestore.errors import EntityRowsError, StoreCorrupted
+from featurestore.graph.resolved import Column
+from featurestore.ports.online_store import OnlineTable
+from featurestore.spec.dtypes import DType
+from tests.online_rows import NOON, Row, after, rows_of
+
+MOMENTS = st.datetimes(timezones=st.just(UTC))
+TEXTS = st.text(st.characters(codec="utf-8"))
+VALUES: dict[DType, st.SearchStrategy[object]] = {
+    DType.BOOL: st.booleans(),
+    DType.INT8: st.integers(-(2**7), 2**7 - 1),
+    DType.INT16: st.integers(-(2**15), 2**15 - 1),
+    DType.INT32: st.integers(-(2**31), 2**31 - 1),
+    DType.INT64: st.integers(-(2**63), 2**63 - 1),
+    DType.FLOAT32: st.floats(width=32),
+    DType.FLOAT64: st.floats(),
+    DType.STRING: TEXTS,
+    DType.DATE: st.dates(),
+    DType.TIMESTAMP: MOMENTS,
+}
+EVERY_TYPE = OnlineTable(
+    "everything@1",
+    tuple(Column(f"k_{d.value}", d) for d in DType if d.can_be_key),
+    tuple(Column(d.value, d) for d in DType),
+)
+TEXT_KEY = OnlineTable("text@1", (Column("id", DType.STRING),), (Column("x", DType.FLOAT64),))
+
+
+def table_keyed_by(*dtypes: DType) -> OnlineTable:
+    return OnlineTable("t@1", tuple(Column(f"k{i}", dtype) for i, dtype in enumerate(dtypes)), ())
+
+
+def encoded(table: OnlineTable, *rows: Row) -> list[tuple[bytes, bytes]]:
+    codec = RowCodec(table)
+    return [pair for batch in rows_of(table, rows) for pair in codec.encode_rows(batch)]
+
+
+def bits(value: object) -> object:
+    """The value so that NaN equals NaN, and 0.0 is not -0.0."""
+    if isinstance(value, float):
+        return "nan" if math.isnan(value) else struct.pack(">d", value)
+    return type(value), value
+
+
+@given(
+    st.tuples(*[VALUES[column.dtype] for column in EVERY_TYPE.keys]),
+    MOMENTS,
+    MOMENTS,
+    st.tuples(*[st.none() | VALUES[column.dtype] for column in EVERY_TYPE.values]),
+)
+def test_every_key_and_row_comes_back_exactly(key: Row, event: datetime, known: datetime, values: Row) -> None:
+    codec = RowCodec(EVERY_TYPE)
+
+    [(key_bytes, row_bytes)] = encoded(EVERY_TYPE, (*key, event, known, *values))
+    row = codec.decode_row(row_bytes)
+
+    assert codec.encode_key(key) == key_bytes
+    assert codec.decode_key(key_bytes) == key
+    assert (row.event_timestamp, row.known_at) == (event, known)
+    assert [bits(value) for value in row.values] == [bits(value) for value in values]
+
+
+@given(st.tuples(MOMENTS, MOMENTS), st.tuples(MOMENTS, MOMENTS))
+def test_the_leading_bytes_of_rows_compare_as_their_times(
+    first: tuple[datetime, datetime], second: tuple[datetime, datetime]
+) -> None:
+    [(_, one), (_, other)] = encoded(TEXT_KEY, ("a", *first, 1.0), ("a", *second, 2.0))
+
+    assert (one[:TIME_BYTES] < other[:TIME_BYTES]) == (first < second)
+    assert (one[:TIME_BYTES] == other[:TIME_BYTES]) == (first == second)
+
+
+@given(MOMENTS)
+def test_a_moment_comes_back_exactly(moment: datetime) -> None:
+    assert decode_moment(encode_moment(moment)) == moment
+
+
+@given(st.tuples(TEXTS, TEXTS), st.tuples(TEXTS, TEXTS))
+def test_different_keys_have_different_bytes(first: Row, second: Row) -> None:
+    codec = RowCodec(table_keyed_by(DType.STRING, DType.STRING))
+
+    assert (codec.encode_key(first) == codec.encode_key(second)) == (first == second)
+
+
+def test_an_integer_and_its_text_are_different_keys() -> None:
+    as_integer = RowCodec(table_keyed_by(DType.INT64)).encode_key((1,))
+    as_text = RowCodec(table_keyed_by(DType.STRING)).encode_key(("1",))
+
+    assert as_integer != as_text
+
+
+def test_a_moment_in_another_zone_or_without_one_is_the_same_key() -> None:
+    codec = RowCodec(table_keyed_by(DType.TIMESTAMP))
+    moments = [
+        datetime(2026, 3, 1, 12, tzinfo=UTC),
+        datetime(2026, 3, 1, 17, 30, tzinfo=timezone(timedelta(hours=5, minutes=30))),
+        datetime(2026, 3, 1, 12),  # noqa: DTZ001 - naive on purpose: it is read as UTC
+    ]
+
+    keys = {codec.encode_key((moment,)) for moment in moments}
+
+    assert len(keys) == 1
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [
+        (DType.INT64, "1"),
+        (DType.INT64, True),
+        (DType.INT64, 1.0),
+        (DType.INT64, None),
+        (DType.INT64, 2**64),
+        (DType.BOOL, 1),
+        (DType.STRING, 1),
+        (DType.STRING, b"a"),
+        (DType.STRING, "\ud800"),
+        (DType.DATE, NOON),
+        (DType.TIMESTAMP, date(2026, 3, 1)),
+    ],
+    ids=repr,
+)
+def test_a_key_value_of_another_type_or_size_is_refused(dtype: DType, value: object) -> None:
+    with pytest.raises(EntityRowsError, match="t@1"):
+        RowCodec(table_keyed_by(dtype)).encode_key((value,))
+
+
+def test_a_key_with_too_few_values_is_refused() -> None:
+    codec = RowCodec(table_keyed_by(DType.STRING, DType.INT64))
+
+    with pytest.raises(EntityRowsError, match="one value for each of k0, k1"):
+        codec.encode_key(("a",))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (Column("y", DType.FLOAT64),),
+        (Column("x", DType.FLOAT32),),
+        (Column("x", DType.FLOAT64), Column("y", DType.FLOAT64)),
+        (),
+    ],
+    ids=["renamed", "retyped", "added", "removed"],
+)
+def test_a_row_written_with_other_columns_is_corrupted_not_garbage(values: tuple[Column, ...]) -> None:
+    [(_, row)] = encoded(TEXT_KEY, ("a", NOON, NOON, 1.0))
+    reader = RowCodec(OnlineTable(TEXT_KEY.name, TEXT_KEY.keys, values))
+
+    with pytest.raises(StoreCorrupted, match="with these columns"):
+        reader.decode_row(row)
+
+
+def test_a_cut_or_overlong_row_is_corrupted() -> None:
+    codec = RowCodec(TEXT_KEY)
+    [(_, row)] = encoded(TEXT_KEY, ("a", NOON, NOON, 1.0))
+
+    for damaged in [row[:length] for length in range(len(row))] + [row + b"\x00"]:
+        with pytest.raises(StoreCorrupted):
+            codec.decode_row(damaged)
+
+
+def test_bytes_that_are_no_key_or_moment_are_corrupted() -> None:
+    with pytest.raises(StoreCorrupted, match="Expected a key"):
+        RowCodec(TEXT_KEY).decode_key(b"\x91\x01")
+    with pytest.raises(StoreCorrupted, match="Expected a stored moment"):
+        decode_moment(b"soon")
+
+
+def test_a_batch_is_read_by_column_name_and_other_spellings_of_a_type_are_taken() -> None:
+    codec = RowCodec(TEXT_KEY)
+    batch = pa.RecordBatch.from_pydict(
+        {
+            "x": pa.array([1.0]),
+            "known_at": pa.array([after(1)], pa.timestamp("us", "Asia/Kolkata")),
+            "event_timestamp": pa.array([NOON.replace(tzinfo=None)], pa.timestamp("ms")),
+            "id": pa.array(["a"], pa.large_string()),
+        }
+    )
+
+    assert list(codec.encode_rows(batch)) == encoded(TEXT_KEY, ("a", NOON, after(1), 1.0))
+
+
+def test_a_batch_slice_encodes_its_own_rows_only() -> None:
+    codec = RowCodec(TEXT_KEY)
+    rows = [(str(number), NOON, NOON, float(number)) for number in range(10)]
+    [batch] = rows_of(TEXT_KEY, rows)
+
+    assert list(codec.encode_rows(batch.slice(3, 2))) == encoded(TEXT_KEY, *rows[3:5])
+
+
+def test_the_payload_of_a_float_survives_bit_by_bit() -> None:
+    payload = np.array([0x7FF8_0000_0000_1234], dtype="uint64").view("float64")
+    batch = next(rows_of(TEXT_KEY, [("a", NOON, NOON, 0.0)])).set_column(3, "x", pa.array(payload))
+    codec = RowCodec(TEXT_KEY)
+
+    [(_, row)] = codec.encode_rows(batch)
+
+    assert struct.pack(">d", codec.decode_row(row).values[0]) == bytes.fromhex("7ff8000000001234")
+
+
+def test_the_cache_gives_each_table_its_own_codec_even_under_one_name() -> None:
+    cache = CodecCache()
+    renamed = OnlineTable(TEXT_KEY.name, TEXT_KEY.keys, (Column("y", DType.FLOAT64),))
+
+    assert cache.of(TEXT_KEY) is cache.of(OnlineTable(TEXT_KEY.name, TEXT_KEY.keys, TEXT_KEY.values))
+    assert cache.of(renamed).identity != cache.of(TEXT_KEY).identity
