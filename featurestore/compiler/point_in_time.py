@@ -20,7 +20,7 @@ from featurestore.graph.written import EVENT_TIMESTAMP
 SPINE = "spine"
 ROW = "__row"
 MOMENT = "__moment"
-_FEATURES = "joined"
+_FEATURES = "all rows"
 
 
 def relation_of(view: ResolvedView) -> str:
@@ -35,10 +35,10 @@ def point_in_time(features: FeatureSet) -> exp.Select:
     )
     parts: dict[str, exp.Query] = {}
     for use in features.uses:
-        parts[use.name] = _use_rows(features.view(use.view), use)
-        joined = joined.join(table(use.name), on=column(ROW, SPINE).eq(column(ROW, use.name)), join_type="left").select(
-            *(column(use.column(feature), use.name) for feature in use.features)
-        )
+        rows = f"rows:{use.name}"  # no view can be called so: a view named like one of our relations does no harm
+        parts[rows] = _use_rows(features.view(use.view), use)
+        joined.join(table(rows), on=column(ROW, SPINE).eq(column(ROW, rows)), join_type="left", copy=False)
+        joined.select(*(column(use.column(feature), rows) for feature in use.features), copy=False)
     outputs = on_demand_columns(features)
     select = (
         exp.select(column(ROW), *outputs)
@@ -46,7 +46,7 @@ def point_in_time(features: FeatureSet) -> exp.Select:
         .order_by(exp.Ordered(this=column(ROW), nulls_first=False))
     )
     for name, tree in {**parts, _FEATURES: joined}.items():
-        select = select.with_(exp.to_identifier(name, quoted=True), as_=tree)
+        select.with_(exp.to_identifier(name, quoted=True), as_=tree, copy=False)
     return select
 
 

@@ -15,7 +15,7 @@ from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
 from featurestore.intervals import Interval
 
 EVENT_DAY = "event_day"
-_SOURCE_ROWS = "source_rows"
+_SOURCE_ROWS = "__source_rows"
 
 
 def stored_rows(view: ResolvedView, interval: Interval) -> exp.Select:

@@ -34,7 +34,7 @@ def columns(names: Iterable[str], table: str | None = None) -> list[exp.Expr]:
 
 
 def named(tree: exp.Expr, name: str) -> exp.Expr:
-    return exp.alias_(tree, name, quoted=True)
+    return exp.alias_(tree, name, quoted=True, copy=False)
 
 
 def table(name: str, alias: str | None = None) -> exp.Table:
@@ -45,12 +45,12 @@ def table(name: str, alias: str | None = None) -> exp.Table:
 
 
 def cast(tree: exp.Expr, dtype: DType) -> exp.Expr:
-    return exp.cast(tree, _SQL_TYPES[dtype], dialect=DIALECT)
+    return exp.cast(tree, _SQL_TYPES[dtype], copy=False, dialect=DIALECT)
 
 
 def cast_to(tree: exp.Expr, sql_type: str) -> exp.Expr:
     """Cast to a type that is no feature's: the inner types of tiles."""
-    return exp.cast(tree, sql_type, dialect=DIALECT)
+    return exp.cast(tree, sql_type, copy=False, dialect=DIALECT)
 
 
 def moment(value: datetime) -> exp.Expr:

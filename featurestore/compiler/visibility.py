@@ -10,7 +10,7 @@ from featurestore.compiler.trees import column, columns, function, interval, nam
 from featurestore.graph.resolved import ResolvedView
 from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
 
-VISIBLE_FROM = "visible_from"
+VISIBLE_FROM = "__visible_from"
 
 
 def visible_from(view: ResolvedView) -> exp.Expr:

@@ -1,13 +1,18 @@
 """*value(key, T)*: the one compiled expression that merges tiles into a windowed view's features.
 
 Training sets, materialization, audit and rebuild all go through `window_values`; there is no second implementation of
-a window. Points and tiles are laid on one time line per key, and a frame over it merges each point's tiles in one pass.
-Tiles that became known after their hop was over can not be found by a frame over event time alone; they are joined to
-the points they count for, and both states are merged.
+a window. A state is merged over a window in one of three ways, and the outcome is the same bits as adding up event by
+event, because states are exact:
+
+- What is added up (counts, sums) is a difference of two running totals, each found by an as-of join.
+- A smallest or greatest value comes from a frame over points and tiles laid on one time line per key.
+- Tiles that became known after their hop was over can not be found by event time alone. They are joined to the points
+  they count for, and merged with the rest.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -25,13 +30,13 @@ from featurestore.compiler.tiles import (
 from featurestore.compiler.trees import cast, cast_to, column, columns, function, named, number, same_keys, table
 from featurestore.graph.resolved import ResolvedFeature, ResolvedView
 
-HOP = "hop"
+HOP = "__hop"
 POINTS = "points"
-_TIMELINE, _FRAMED, _LATE, _IS_POINT = "timeline", "framed", "late_tiles", "is_point"
+_RUNNING, _TIMELINE, _FRAMED, _LATE, _IS_POINT = "running", "timeline", "framed", "late_tiles", "__is_point"
 
 
 @dataclass(frozen=True, slots=True)
-class _Framed:
+class _Windowed:
     """A state column merged over a window of so many hops."""
 
     state: StateColumn
@@ -42,28 +47,47 @@ class _Framed:
         return f"{self.state.name}_over_{self.hops}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What has to be merged for some features of a view."""
+
+    view: ResolvedView
+    keys: tuple[str, ...]
+    windowed: tuple[_Windowed, ...]
+    tiles: str
+
+    @property
+    def added(self) -> tuple[StateColumn, ...]:
+        return _distinct(part.state for part in self.windowed if part.state.merge is Merge.ADD)
+
+    @property
+    def framed(self) -> tuple[_Windowed, ...]:
+        return tuple(part for part in self.windowed if part.state.merge is not Merge.ADD)
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The windows over which something is added up, in hops."""
+        return tuple(sorted({part.hops for part in self.windowed if part.state.merge is Merge.ADD}))
+
+
 def window_values(
     view: ResolvedView, features: tuple[ResolvedFeature, ...], *, points: exp.Query, tiles: str
 ) -> exp.Select:
     """For each row of `points` (the keys and `hop`, distinct, no nulls): the keys, `hop`, and the features at the
     boundary that begins hop `hop`, merged from the table named `tiles`."""
-    keys = [key.name for key in view.keys]
-    framed = _framed(view, features)
-    joined = same_keys(view.keys, "at", "late")
+    plan = _Plan(view, tuple(key.name for key in view.keys), _windowed(view, features), tiles)
     values = [named(cast(_value(view, feature), feature.dtype), feature.name) for feature in features]
-    select = (
-        exp.select(*columns([*keys, HOP], "at"), *values)
-        .from_(exp.select("*").from_(table(_FRAMED)).where(column(_IS_POINT)).subquery("at"))
-        .join(table(_LATE, "late"), on=exp.and_(*joined, column(HOP, "at").eq(column(HOP, "late"))), join_type="left")
-    )
-    parts = {
-        POINTS: points,
-        _TIMELINE: _timeline(keys, framed, tiles),
-        _FRAMED: _frames(keys, framed),
-        _LATE: _late(view, framed, tiles),
-    }
+    select = exp.select(*columns([*plan.keys, HOP], "at"), *values, copy=False).from_(table(POINTS, "at"), copy=False)
+    parts = {POINTS: points, _LATE: _late(plan)}
+    if plan.added:
+        parts[_RUNNING] = _running_totals(plan)
+        _join_totals(select, plan)
+    if plan.framed:
+        parts[_TIMELINE], parts[_FRAMED] = _timeline(plan), _frames(plan)
+        select.join(table(_FRAMED), on=_same_point(view, _FRAMED), join_type="left", copy=False)
+    select.join(table(_LATE, "late"), on=_same_point(view, "late"), join_type="left", copy=False)
     for name, tree in parts.items():
-        select = select.with_(exp.to_identifier(name, quoted=True), as_=tree)
+        select.with_(exp.to_identifier(name, quoted=True), as_=tree, copy=False)
     return select
 
 
@@ -72,12 +96,12 @@ def longest_window(view: ResolvedView) -> int:
     return max(hops_in(feature.window.window, view.every) for feature in view.features if feature.window and view.every)
 
 
-def _framed(view: ResolvedView, features: tuple[ResolvedFeature, ...]) -> tuple[_Framed, ...]:
+def _windowed(view: ResolvedView, features: tuple[ResolvedFeature, ...]) -> tuple[_Windowed, ...]:
     found = {
-        framed.name: framed
+        part.name: part
         for feature in features
         for state in parts_of(feature, view)
-        for framed in [_Framed(state, _hops(view, feature))]
+        for part in [_Windowed(state, _hops(view, feature))]
     }
     return tuple(found.values())
 
@@ -88,69 +112,99 @@ def _hops(view: ResolvedView, feature: ResolvedFeature) -> int:
     return hops_in(feature.window.window, view.every)
 
 
-def _timeline(keys: list[str], framed: tuple[_Framed, ...], tiles: str) -> exp.Query:
+def _running_totals(plan: _Plan) -> exp.Select:
+    """For each key and hop with tiles, the totals of everything up to and with that hop."""
+    totals = [
+        named(
+            exp.Window(
+                this=exp.Sum(this=_mergeable(state, column(state.name))),
+                partition_by=columns(plan.keys),
+                order=exp.Order(expressions=[exp.Ordered(this=column(EVENT_HOP), nulls_first=False)]),
+                spec=exp.WindowSpec(
+                    kind="ROWS", start="UNBOUNDED", start_side="PRECEDING", end="CURRENT ROW", end_side=None
+                ),
+            ),
+            state.name,
+        )
+        for state in plan.added
+    ]
+    return exp.select(*columns([*plan.keys, EVENT_HOP]), *totals).from_(table(plan.tiles)).where(_on_time())
+
+
+def _join_totals(select: exp.Select, plan: _Plan) -> None:
+    """Join the totals before the boundary, and before each window: `T - hops` to `T - 1` is the edge rule of
+    `featurestore.compiler.hops`."""
+    for hops in (0, *plan.lengths):
+        start = exp.Sub(this=column(HOP, "at"), expression=number(hops))
+        on = exp.and_(
+            *same_keys(plan.view.keys, "at", _before(hops)), exp.paren(start) > column(EVENT_HOP, _before(hops))
+        )
+        select.append("joins", exp.Join(this=table(_RUNNING, _before(hops)), method="ASOF", side="LEFT", on=on))
+
+
+def _before(hops: int) -> str:
+    return f"before_{hops}"
+
+
+def _timeline(plan: _Plan) -> exp.Query:
     """Tiles that were known as soon as they were over, and points, as rows of one shape."""
-    states = _states(framed)
-    on_time = column(KNOWN_HOP).eq(exp.Add(this=column(EVENT_HOP), expression=number(1)))
+    states = _distinct(part.state for part in plan.framed)
     tile_rows = (
         exp.select(
-            *columns(keys),
+            *columns(plan.keys),
             named(column(EVENT_HOP), HOP),
-            *(named(_mergeable(state, column(state.name)), state.name) for state in states),
+            *columns(state.name for state in states),
             named(exp.false(), _IS_POINT),
         )
-        .from_(table(tiles))
-        .where(on_time)
+        .from_(table(plan.tiles))
+        .where(_on_time())
     )
     point_rows = exp.select(
-        *columns([*keys, HOP]), *(named(exp.null(), state.name) for state in states), named(exp.true(), _IS_POINT)
+        *columns([*plan.keys, HOP]), *(named(exp.null(), state.name) for state in states), named(exp.true(), _IS_POINT)
     ).from_(table(POINTS))
-    return exp.union(tile_rows, point_rows, distinct=False)
+    return exp.union(tile_rows, point_rows, distinct=False, copy=False)
 
 
-def _frames(keys: list[str], framed: tuple[_Framed, ...]) -> exp.Select:
+def _frames(plan: _Plan) -> exp.Select:
     merged = [
         named(
             exp.Window(
                 this=function(part.state.merge.value, column(part.state.name)),
-                partition_by=columns(keys),
+                partition_by=columns(plan.keys),
                 order=exp.Order(expressions=[exp.Ordered(this=column(HOP), nulls_first=False)]),
-                spec=_frame(part.hops),
+                spec=exp.WindowSpec(
+                    kind="RANGE", start=number(part.hops), start_side="PRECEDING", end=number(1), end_side="PRECEDING"
+                ),
             ),
             part.name,
         )
-        for part in framed
+        for part in plan.framed
     ]
-    return exp.select(*columns([*keys, HOP, _IS_POINT]), *merged).from_(table(_TIMELINE))
+    rows = exp.select(*columns([*plan.keys, HOP, _IS_POINT]), *merged).from_(table(_TIMELINE))
+    return exp.select("*").from_(rows.subquery("placed")).where(column(_IS_POINT))
 
 
-def _frame(hops: int) -> exp.WindowSpec:
-    """The hops `T - hops` to `T - 1`: the edge rule of `featurestore.compiler.hops`."""
-    return exp.WindowSpec(kind="RANGE", start=number(hops), start_side="PRECEDING", end=number(1), end_side="PRECEDING")
-
-
-def _late(view: ResolvedView, framed: tuple[_Framed, ...], tiles: str) -> exp.Select:
+def _late(plan: _Plan) -> exp.Select:
     """For each point, the tiles that count for it and became known late, merged."""
-    keys = [key.name for key in view.keys]
     hop, event_hop, known_hop = column(HOP, "point"), column(EVENT_HOP, "tile"), column(KNOWN_HOP, "tile")
-    longest = max(part.hops for part in framed)
+    longest = max(part.hops for part in plan.windowed)
     counts = exp.and_(
-        *same_keys(view.keys, "point", "tile"),
+        *same_keys(plan.view.keys, "point", "tile"),
         known_hop > exp.Add(this=event_hop.copy(), expression=number(1)),
         known_hop.copy() <= hop,
         event_hop < hop.copy(),
         event_hop.copy() >= exp.Sub(this=hop.copy(), expression=number(longest)),
     )
     merged = []
-    for part in framed:
+    for part in plan.windowed:
         inside = column(EVENT_HOP, "tile") >= exp.Sub(this=column(HOP, "point"), expression=number(part.hops))
         state = function(part.state.merge.value, _mergeable(part.state, column(part.state.name, "tile")))
         merged.append(named(exp.Filter(this=state, expression=exp.Where(this=inside)), part.name))
-    grouped = columns([*keys, HOP], "point")
+    grouped = columns([*plan.keys, HOP], "point")
     return (
         exp.select(*grouped, *merged)
         .from_(table(POINTS, "point"))
-        .join(table(tiles, "tile"), on=counts)
+        .join(table(plan.tiles, "tile"), on=counts)
         .group_by(*(tree.copy() for tree in grouped))
     )
 
@@ -159,24 +213,29 @@ def _value(view: ResolvedView, feature: ResolvedFeature) -> exp.Expr:
     hops = _hops(view, feature)
     state: dict[Part, exp.Expr] = {}
     for part in parts_of(feature, view):
-        name = _Framed(part, hops).name
-        state[part.part] = _merged(part.merge, column(name, "at"), column(name, "late"))
+        name = _Windowed(part, hops).name
+        if part.merge is Merge.ADD:
+            inside = exp.Sub(
+                this=_or_zero(column(part.name, _before(0))), expression=_or_zero(column(part.name, _before(hops)))
+            )
+            state[part.part] = exp.paren(exp.Add(this=inside, expression=_or_zero(column(name, "late"))))
+        else:
+            chosen = "LEAST" if part.merge is Merge.LEAST else "GREATEST"
+            state[part.part] = function(chosen, column(name, _FRAMED), column(name, "late"))
     return merged_value(feature, view, state)
 
 
-def _merged(merge: Merge, left: exp.Expr, right: exp.Expr) -> exp.Expr:
-    match merge:
-        case Merge.ADD:
-            zero = number(0)
-            return exp.paren(
-                exp.Add(
-                    this=function("COALESCE", left, zero.copy()), expression=function("COALESCE", right, zero.copy())
-                )
-            )
-        case Merge.LEAST:
-            return function("LEAST", left, right)
-        case Merge.GREATEST:
-            return function("GREATEST", left, right)
+def _same_point(view: ResolvedView, other: str) -> exp.Expr:
+    return exp.and_(*same_keys(view.keys, "at", other), column(HOP, "at").eq(column(HOP, other)))
+
+
+def _on_time() -> exp.Expr:
+    """Whether a tile was known as soon as its hop was over. There is at most one such tile for each key and hop."""
+    return column(KNOWN_HOP).eq(exp.Add(this=column(EVENT_HOP), expression=number(1)))
+
+
+def _or_zero(tree: exp.Expr) -> exp.Expr:
+    return function("COALESCE", tree, number(0))
 
 
 def _mergeable(state: StateColumn, tree: exp.Expr) -> exp.Expr:
@@ -184,5 +243,5 @@ def _mergeable(state: StateColumn, tree: exp.Expr) -> exp.Expr:
     return cast_to(tree, "HUGEINT") if state.part in (Part.SUM, Part.SPECIAL) else tree
 
 
-def _states(framed: tuple[_Framed, ...]) -> tuple[StateColumn, ...]:
-    return tuple({part.state.name: part.state for part in framed}.values())
+def _distinct(states: Iterable[StateColumn]) -> tuple[StateColumn, ...]:
+    return tuple({state.name: state for state in states}.values())

@@ -184,7 +184,7 @@ def _inputs(view: FeatureView) -> tuple[WrittenInput, ...]:
         functions.add(aggregate.function)
     return tuple(
         WrittenInput(
-            WrittenColumn(f"input_{number}", column.value, column.where, column.declared_at, column.name),
+            WrittenColumn(f"__input_{number}", column.value, column.where, column.declared_at, column.name),
             tuple(sorted(functions, key=lambda function: function.value)),
         )
         for number, (_, (column, functions)) in enumerate(sorted(found.items()))
