@@ -12,7 +12,7 @@ ALL := $(VENV)/.installed-all
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install demo test check constraints clean
+.PHONY: help install demo test check bench constraints clean
 
 help: ## show this
 	@echo "Knownat: a feature store and a model registry in one."
@@ -36,6 +36,10 @@ check: $(ALL) ## linter, formatting, types and layers; changes nothing
 	@$(BIN)/mypy
 	@$(BIN)/pytest -q tests/architecture
 	@echo "Clean."
+
+bench: $(ALL) ## benchmarks against Polars and redis-py, several minutes
+	@.ci/install-redis.sh
+	@$(BIN)/python -m tests.bench
 
 constraints: ## write constraints.txt anew from the ranges in pyproject.toml
 	@echo "Resolving pyproject.toml in a fresh environment ..."

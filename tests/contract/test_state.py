@@ -71,6 +71,7 @@ DELAYS = ResolvedView(
     inputs=(TileInput("late", DType.FLOAT64, (Function.MEAN, Function.COUNT)),),
     ttl=None,
     publish_delay=timedelta(minutes=10),
+    delay=HOUR,
     tags=("tier-1",),
 )
 GRAPH = Graph(sources=(FLIGHTS,), views=(DELAYS,))
@@ -141,6 +142,15 @@ def test_the_graph_promoted_last_is_current(state: State) -> None:
 
     assert state.catalog.current() == second
     assert second.serial > first.serial
+
+
+def test_the_serial_tells_without_the_graph_that_another_one_was_promoted(state: State) -> None:
+    before = state.catalog.serial()
+    first = state.catalog.promote(GRAPH, NOON)
+    after_first = state.catalog.serial()
+    second = state.catalog.promote(Graph(), NOON + HOUR)
+
+    assert (before, after_first, state.catalog.serial()) == (None, first.serial, second.serial)
 
 
 def test_graphs_promoted_at_once_each_get_a_serial_of_their_own(state: State) -> None:
