@@ -76,12 +76,13 @@ def _windowed(view: ResolvedView, names: list[str], since: datetime | None, unti
 
 def _changed(view: ResolvedView, first: int | None, last: int) -> exp.Expr:
     """Whether a tile changed its key's values after boundary `first` and not after `last`: by coming into the windows,
-    or by leaving one of them. Leaving counts: a window that empties is a change."""
+    or by leaving one of them. Leaving counts: a window that empties is a change. What came at `first` itself is taken
+    again, since it may not have been filled yet when `first` was copied."""
     known, event = column(KNOWN_HOP), column(EVENT_HOP)
     if first is None:
         inside = event >= number(last - longest_window(view))
         return exp.and_(known <= number(last), inside)
-    came = exp.and_(known > number(first), known.copy() <= number(last))
+    came = exp.and_(known >= number(first), known.copy() <= number(last))
     lengths = sorted({hops_in(f.window.window, view.every) for f in view.features if f.window and view.every})
     left = [
         exp.and_(event.copy() >= number(first - hops), event.copy() < number(last - hops), known.copy() <= number(last))

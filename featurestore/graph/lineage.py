@@ -98,13 +98,21 @@ def source_column_urn(source: str, column: str) -> str:
     return f"source:{source}.{column}"
 
 
-def lineage_tree(edges: Iterable[LineageEdge], urn: str, direction: Direction) -> LineageTree:
+def dataset_urn(dataset: str) -> str:
+    return f"dataset:{dataset[:12]}"
+
+
+def lineage_tree(
+    edges: Iterable[LineageEdge], urn: str, direction: Direction, *, lone: Iterable[str] = ()
+) -> LineageTree:
     """Everything up or down from `urn`, which may be given without its fingerprint or with the start of its hash.
+
+    `lone` are further nodes, which may have no edge at all.
 
     Raises UnknownName, with the closest URNs, or InvalidReference when several nodes are meant.
     """
     beyond: dict[str, dict[str, EdgeKind]] = {}
-    nodes: dict[str, None] = {}
+    nodes: dict[str, None] = dict.fromkeys(lone)
     for edge in edges:
         near, far = (edge.downstream, edge.upstream) if direction is Direction.UP else (edge.upstream, edge.downstream)
         beyond.setdefault(near, {})[far] = edge.kind

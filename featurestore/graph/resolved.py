@@ -109,6 +109,9 @@ class ResolvedView:
     inputs: tuple[TileInput, ...]
     ttl: timedelta | None
     publish_delay: timedelta
+    delay: timedelta | None
+    """How long after it happened a row is known, so that what happened since is not there to be filled yet; None where
+    each row says it itself."""
     description: str = ""
     owner: str = ""
     tags: tuple[str, ...] = ()

@@ -87,6 +87,7 @@ def _view(draft: DraftView, schema: pa.Schema, all_sources: Mapping[str, Resolve
         ),
         ttl=view.ttl,
         publish_delay=view.publish_delay,
+        delay=draft.written.delay,
         description=view.description,
         owner=view.owner,
         tags=view.tags,

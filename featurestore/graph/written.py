@@ -63,6 +63,8 @@ class WrittenView:
 
     base: exp.Query
     sources: tuple[Source, ...]
+    delay: timedelta | None
+    """How long after it happened a row is known; None where each row says it itself."""
     columns: tuple[WrittenColumn, ...]
     inputs: tuple[WrittenInput, ...]
     features: tuple[WrittenFeature, ...]
@@ -80,7 +82,8 @@ def read_view(view: FeatureView, sources: Mapping[str, Source], schemas: Mapping
         values = _row_values(view, base, schemas)
         features = tuple(WrittenFeature(column.name, column.name) for column in values)
     keys = tuple(WrittenColumn(key, exp.column(key), declared_at=view.declared_at) for key in _keys(view))
-    return WrittenView(base, used, (*keys, *_times(view, base, used), *values), inputs, features)
+    delay = _delay(view, base, used)
+    return WrittenView(base, used, delay, (*keys, *_times(view, delay), *values), inputs, features)
 
 
 def view_problems(
@@ -131,19 +134,22 @@ def _keys(view: FeatureView) -> tuple[str, ...]:
     return tuple(key for key, _ in view.entity.join_keys) if view.entity else ()
 
 
-def _times(view: FeatureView, base: exp.Query, used: tuple[Source, ...]) -> tuple[WrittenColumn, WrittenColumn]:
+def _delay(view: FeatureView, base: exp.Query, used: tuple[Source, ...]) -> timedelta | None:
+    """The longest delay of the sources, unless rows say themselves when they are known."""
+    says_itself = view.source.known_at is not None if view.source else KNOWN_AT in base.named_selects
+    return None if says_itself else max((source.delay for source in used), default=timedelta(0))
+
+
+def _times(view: FeatureView, delay: timedelta | None) -> tuple[WrittenColumn, WrittenColumn]:
     """When a row happened and when it was known: from the source's declaration, or from the columns SQL selects."""
-    delay = max((source.delay for source in used), default=timedelta(0))
-    if view.source is not None:
-        happened = _moment(view.source.event_timestamp)
-        known = _moment(view.source.known_at) if view.source.known_at else _plus(happened, delay)
+    happened = _moment(view.source.event_timestamp if view.source else EVENT_TIMESTAMP)
+    if delay is None:
+        known = _moment(view.source.known_at or KNOWN_AT if view.source else KNOWN_AT)
     else:
-        happened = _moment(EVENT_TIMESTAMP)
-        known = _moment(KNOWN_AT) if KNOWN_AT in base.named_selects else _plus(happened, delay)
-    site = view.declared_at
+        known = _plus(happened, delay)
     return (
-        WrittenColumn(EVENT_TIMESTAMP, happened, declared_at=site),
-        WrittenColumn(KNOWN_AT, known, declared_at=site),
+        WrittenColumn(EVENT_TIMESTAMP, happened, declared_at=view.declared_at),
+        WrittenColumn(KNOWN_AT, known, declared_at=view.declared_at),
     )
 
 

@@ -66,9 +66,8 @@ def backfill(
 
     The table must exist. Consume the iterator: work happens as it is read, and stops when it is not.
     """
-    end = max((piece.end for piece in missing), default=now)
     days = max(chunk_days, int(missing.duration / DAY) // _MOST_CHUNKS)
-    chunks = [chunk for piece in whole_days(missing, until=end) for chunk in split_days(piece, days)]
+    chunks = [chunk for piece in _replaced(view, missing, offline) for chunk in split_days(piece, days)]
     for number, chunk in enumerate(chunks, start=1):
         rows = _fill(view, chunk, offline, now)
         yield ChunkFilled(view.name, chunk, rows, number, len(chunks))
@@ -79,6 +78,14 @@ def count_rejected(view: ResolvedView, offline: OfflineSide) -> Rejected:
     relations, _ = _source_relations(view, offline)
     row = offline.engine.stream(Query(rejected_rows(view), relations)).read_all().to_pylist()[0]
     return Rejected(int(row["no_event_timestamp"]), int(row["no_known_at"]), int(row["no_key"]))
+
+
+def _replaced(view: ResolvedView, missing: IntervalSet, offline: OfflineSide) -> IntervalSet:
+    """`missing` widened to the days whose whole content will be replaced, up to where anything is filled or wanted: a
+    day that was filled further than `missing` reaches is filled as far again."""
+    covered = offline.coverage.coverage(view.table).covered
+    ends = [piece.end for piece in (*missing, *covered)]
+    return whole_days(missing, until=max(ends)) if ends else missing
 
 
 def _fill(view: ResolvedView, chunk: Interval, offline: OfflineSide, now: datetime) -> int:
@@ -94,17 +101,17 @@ def _fill(view: ResolvedView, chunk: Interval, offline: OfflineSide, now: dateti
 def _source_relations(
     view: ResolvedView, offline: OfflineSide
 ) -> tuple[dict[str, Relation], tuple[tuple[str, str], ...]]:
-    snapshots = [offline.sources.read(_declared(source)) for source in view.sources]
+    snapshots = [offline.sources.read(declared_source(source)) for source in view.sources]
     relations = {snapshot.source: snapshot.relation for snapshot in snapshots}
     return relations, tuple((snapshot.source, snapshot.version) for snapshot in snapshots)
 
 
 def _empty_relations(view: ResolvedView, offline: OfflineSide) -> dict[str, Relation]:
-    return {source.name: offline.sources.read(_declared(source)).schema.empty_table() for source in view.sources}
+    return {source.name: offline.sources.read(declared_source(source)).schema.empty_table() for source in view.sources}
 
 
-def _declared(source: ResolvedSource) -> ParquetSource:
-    """The source as it was declared: readers take declarations."""
+def declared_source(source: ResolvedSource) -> ParquetSource:
+    """The source as it was declared, which is what readers of sources take."""
     return ParquetSource(
         source.name,
         path=source.path,

@@ -51,11 +51,18 @@ def _typed(value: object, dtype: DType) -> object:
         case DType.INT8 | DType.INT16 | DType.INT32 | DType.INT64:
             return value if _is_integer(value, _INTEGER_BITS[dtype]) else None
         case DType.FLOAT32 | DType.FLOAT64:
-            return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+            return _float(value)
         case DType.DATE:
             return _date(value)
         case DType.TIMESTAMP:
             return _timestamp(value)
+
+
+def _float(value: object) -> float | None:
+    """JSON has no NaN and no infinities: they are spelled out, as dates are."""
+    if isinstance(value, str):
+        return float(value) if value in ("NaN", "Infinity", "-Infinity") else None
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _is_integer(value: object, bits: int) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from featurestore.graph.lineage import (
     LineageEdge,
+    dataset_urn,
     feature_urn,
     graph_edges,
     on_demand_edges,
@@ -23,10 +24,6 @@ def lineage_edges(catalog: CatalogState, datasets: DatasetState) -> Iterator[Lin
         yield from graph_edges(current.graph)
     for manifest in datasets.all():
         yield from dataset_edges(manifest)
-
-
-def dataset_urn(dataset: str) -> str:
-    return f"dataset:{dataset[:12]}"
 
 
 def dataset_edges(manifest: Manifest) -> Iterator[LineageEdge]:

@@ -9,6 +9,7 @@ from featurestore.compiler.hops import boundary, hop_at
 from featurestore.compiler.newest import days_read, newest_rows
 from featurestore.errors import NotApplied
 from featurestore.graph.resolved import ResolvedView
+from featurestore.operations.reach import answers_until
 from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.ports.engine import Query
 from featurestore.ports.online_store import OnlineTable, TableRead
@@ -39,14 +40,16 @@ def materialize(
 ) -> Materialized:
     """Write the rows that changed since the last time, then the marker that says how far the table is filled.
 
-    It stops where the offline table does. Rows that were filled again since the last time are all copied again.
-    Repeating it is harmless. Raises NotApplied when the view has nothing filled.
+    It stops where the offline table does. Days that were filled again since the last time are copied again.
+    Repeating it is harmless. A row that was removed from the source stays until a `full` one. Raises NotApplied when
+    the view has nothing filled.
     """
     view = request.view
     table = OnlineTable.of(view)
-    until = _reachable(view, request.until, offline)
     last = online.progress.last(online.address, view.table)
     marker = online.store.read([TableRead(table, [])])[0].filled_to
+    # A store never goes back: asked for an earlier moment, it is brought up to date where it stands.
+    until = _reachable(view, max(request.until, marker or request.until), offline)
     since = _resume_from(view, last, marker, offline, full=request.full)
     if since is not None and since >= until:
         return Materialized(view.name, since, 0, 0)
@@ -65,7 +68,7 @@ def _reachable(view: ResolvedView, until: datetime, offline: OfflineSide) -> dat
     filled_to = offline.coverage.coverage(view.table).filled_to
     if filled_to is None:
         raise NotApplied(f"View '{view.name}' has nothing filled yet. Run `knownat apply`, then `knownat backfill`.")
-    reached = min(until, filled_to + view.publish_delay)
+    reached = min(until, answers_until(view, filled_to))
     if view.every is None:
         return reached
     return boundary(hop_at(reached - view.publish_delay, view.every), view.every) + view.publish_delay
@@ -74,15 +77,10 @@ def _reachable(view: ResolvedView, until: datetime, offline: OfflineSide) -> dat
 def _resume_from(
     view: ResolvedView, last: Materialization | None, marker: datetime | None, offline: OfflineSide, *, full: bool
 ) -> datetime | None:
-    """Where the last materialization stopped; None to copy every key: the first time, when the store lost its rows, or
-    when days that were already copied have been filled again since."""
+    """Where to go on: where the last materialization stopped, or where days that it had copied were filled again since,
+    if that is earlier. None to copy every key: the first time, or when the store lost its rows."""
     if full or last is None or marker is None:
         return None
     fills = offline.coverage.coverage(view.table).fills
-    refilled = any(fill.version > last.version and fill.interval.start < _copied_to(view, last) for fill in fills)
-    return None if refilled else min(last.filled_to, marker)
-
-
-def _copied_to(view: ResolvedView, last: Materialization) -> datetime:
-    """The end of event time that the last materialization had read."""
-    return last.filled_to - view.publish_delay
+    refilled = [answers_until(view, fill.interval.start) for fill in fills if fill.version > last.version]
+    return min(last.filled_to, marker, *refilled)

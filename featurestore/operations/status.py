@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from featurestore.graph.resolved import Graph, ResolvedView
-from featurestore.operations.sides import OnlineSide
+from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.ports.online_store import OnlineTable, TableRead
-from featurestore.ports.state import CoverageState
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +22,14 @@ class ViewStatus:
     online_to: datetime | None
 
 
-def view_statuses(graph: Graph, coverage: CoverageState, online: OnlineSide) -> tuple[ViewStatus, ...]:
+def view_statuses(graph: Graph, offline: OfflineSide, online: OnlineSide) -> tuple[ViewStatus, ...]:
     """One entry for each view of the graph. Raises StoreUnavailable when the online store does not answer."""
     reads = [TableRead(OnlineTable.of(view), []) for view in graph.views]
     markers = [answer.filled_to for answer in online.store.read(reads)] if reads else []
-    return tuple(_status(view, coverage, marker) for view, marker in zip(graph.views, markers, strict=True))
+    return tuple(_status(view, offline, marker) for view, marker in zip(graph.views, markers, strict=True))
 
 
-def _status(view: ResolvedView, state: CoverageState, marker: datetime | None) -> ViewStatus:
-    coverage = state.coverage(view.table)
-    return ViewStatus(view.name, view.table, coverage.version, coverage.rows, coverage.filled_to, marker)
+def _status(view: ResolvedView, offline: OfflineSide, marker: datetime | None) -> ViewStatus:
+    snapshot = offline.tables.snapshot(view.table)
+    filled_to = offline.coverage.coverage(view.table).filled_to
+    return ViewStatus(view.name, view.table, snapshot.version, snapshot.rows, filled_to, marker)

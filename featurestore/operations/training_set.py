@@ -19,6 +19,7 @@ from featurestore.errors import NotApplied
 from featurestore.graph.fingerprint import fingerprint
 from featurestore.graph.resolved import FeatureSet
 from featurestore.intervals import show_moment
+from featurestore.operations.reach import answers_until
 from featurestore.operations.result_file import ResultFile, write_result, write_table
 from featurestore.operations.sides import OfflineSide
 from featurestore.operations.spine import as_moments, check_spine, spine_relation
@@ -98,10 +99,9 @@ def _pin(features: FeatureSet, offline: OfflineSide) -> tuple[tuple[PinnedTable,
         snapshot = offline.tables.snapshot(view.table)
         relations[relation_of(view)] = snapshot.files
         sources = {name: version for fill in coverage.fills for name, version in fill.source_versions}
+        until = answers_until(view, coverage.filled_to)
         pinned.append(
-            PinnedTable(
-                view.table, view.name, view.fingerprint, snapshot.version, coverage.filled_to, tuple(sources.items())
-            )
+            PinnedTable(view.table, view.name, view.fingerprint, snapshot.version, until, tuple(sources.items()))
         )
     return tuple(pinned), relations
 
@@ -166,10 +166,10 @@ def _warnings(request: TrainingSetRequest, tables: tuple[PinnedTable, ...]) -> t
     moments = as_moments(request.spine[request.timestamp])
     warnings = []
     for table in tables:
-        if table.filled_to is None:
+        if table.answers_until is None:
             continue
-        late = pc.sum(pc.greater(moments, pa.scalar(table.filled_to, pa.timestamp("us", tz="UTC")))).as_py() or 0
+        late = pc.sum(pc.greater(moments, pa.scalar(table.answers_until, pa.timestamp("us", tz="UTC")))).as_py() or 0
         if late:
-            filled = show_moment(table.filled_to)
+            filled = show_moment(table.answers_until)
             warnings.append(f"{late} rows ask about moments after {filled}, up to which '{table.view}' is filled")
     return tuple(warnings)

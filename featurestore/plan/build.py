@@ -46,9 +46,10 @@ def build_plan(wanted: Graph, situation: Situation) -> Plan:
 
 
 def wanted_interval(view: ResolvedView, spans: Mapping[str, SourceSpan], now: datetime) -> Interval | None:
-    """The event time a view should be filled for: from the day of its sources' first row to its last full hop."""
+    """The event time a view should be filled for: from the day of its sources' first row to the last full hop whose
+    rows are known by now."""
     firsts = [span.first for source in view.sources if (span := spans[source.name]).first is not None]
-    end = floor_to(now, view.every or _ROW_LEVEL_STEP)
+    end = floor_to(now - (view.delay or timedelta(0)), view.every or _ROW_LEVEL_STEP)
     start = min((floor_to(first, DAY) for first in firsts if first is not None), default=None)
     return Interval(start, end) if start is not None and start < end else None
 

@@ -24,6 +24,10 @@ class CatalogState(Protocol):
         """The graph that was applied last; None before the first apply."""
         ...
 
+    def serial(self) -> int | None:
+        """The serial of what `current` would return, without reading the graph: cheap enough for every request."""
+        ...
+
     def promote(self, graph: Graph, applied_at: datetime) -> AppliedGraph:
         """Make `graph` what readers see, in one transaction. Call it when everything it names is whole."""
         ...
@@ -100,7 +104,8 @@ class PinnedTable:
     view: str
     fingerprint: str
     version: int
-    filled_to: datetime | None
+    answers_until: datetime | None
+    """Up to when this version holds everything that is visible."""
     source_versions: tuple[tuple[str, str], ...]
 
 

@@ -1,0 +1,58 @@
+"""Fill views: which intervals of the applied views a person or a schedule wants filled, and their backfill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from featurestore.errors import InvalidRequest
+from featurestore.graph.resolved import ResolvedView
+from featurestore.intervals import Interval, IntervalSet
+from featurestore.operations.backfill import DEFAULT_CHUNK_DAYS, ChunkFilled, backfill, declared_source
+from featurestore.operations.sides import OfflineSide
+from featurestore.plan.build import SourceSpan, wanted_interval
+
+
+@dataclass(frozen=True, slots=True)
+class FillRequest:
+    """Views, and the event time to fill them for: all that their sources hold, or the part in `[start, end)`.
+
+    Only what is missing is filled, unless `recompute`: then what is filled already is filled again, too.
+    """
+
+    views: tuple[ResolvedView, ...]
+    start: datetime | None = None
+    end: datetime | None = None
+    recompute: bool = False
+
+    def __post_init__(self) -> None:
+        if self.start is not None and self.end is not None and not self.start < self.end:
+            raise InvalidRequest(f"A backfill starts before it ends, got {self.start} to {self.end}.")
+
+
+def fill_views(
+    request: FillRequest, offline: OfflineSide, *, now: datetime, chunk_days: int = DEFAULT_CHUNK_DAYS
+) -> Iterator[ChunkFilled]:
+    """Backfill each view in turn. Consume the iterator: work happens as it is read. Running it again does nothing."""
+    for view in request.views:
+        if intervals := intervals_to_fill(view, request, offline, now=now):
+            yield from backfill(view, intervals, offline, now=now, chunk_days=chunk_days)
+
+
+def intervals_to_fill(view: ResolvedView, request: FillRequest, offline: OfflineSide, *, now: datetime) -> IntervalSet:
+    """What a request means for one view. Nothing outside of what its sources hold and what is filled already."""
+    covered = offline.coverage.coverage(view.table).covered
+    wanted = wanted_interval(view, _spans(view, offline), now)
+    possible = covered | IntervalSet((wanted,) if wanted else ())
+    if not possible:
+        return possible
+    start = request.start or possible.intervals[0].start
+    end = request.end or possible.intervals[-1].end
+    inside = IntervalSet((Interval(start, end),) if start < end else ())
+    return (possible if request.recompute else possible - covered) & inside
+
+
+def _spans(view: ResolvedView, offline: OfflineSide) -> dict[str, SourceSpan]:
+    found = [offline.sources.read(declared_source(source)) for source in view.sources]
+    return {snapshot.source: SourceSpan(snapshot.rows, snapshot.first, snapshot.last) for snapshot in found}

@@ -1,0 +1,20 @@
+"""How far a view's table reaches: the moment up to which it holds everything that is visible."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from featurestore.compiler.hops import boundary, hop_at
+from featurestore.graph.resolved import ResolvedView
+
+
+def answers_until(view: ResolvedView, filled_to: datetime) -> datetime:
+    """The last moment that a table filled for event time before `filled_to` answers in full.
+
+    What happens from then on is known after the view's delay and online after its publish delay. Where rows say
+    themselves when they are known, one can be visible the moment it happens.
+    """
+    known_to = filled_to + (view.delay or timedelta(0))
+    if view.every is not None:
+        return boundary(hop_at(known_to, view.every), view.every) + view.publish_delay
+    return known_to if view.delay is None else known_to + view.publish_delay
