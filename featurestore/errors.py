@@ -6,6 +6,8 @@ KnownatError
 ├── SettingsError               knownat.toml or an environment override is wrong
 ├── UnknownName                 a service, view, feature, dataset or other name that does not exist
 ├── InvalidReference            text that is not a feature reference, name, duration or URN
+├── InvalidRequest              a request whose shape is wrong, whatever it asks for
+├── RequestTooLarge             a request with more bytes than may be sent at once
 ├── SpineError                  a training set's spine can not be used
 ├── EntityRowsError             an online request's rows can not be used
 ├── SourceError                 a source's files are missing or do not fit its declaration
@@ -101,6 +103,14 @@ class UnknownName(KnownatError):
     @property
     def details(self) -> dict[str, object]:
         return {"kind": self.kind, "name": self.name, "closest": get_close_matches(self.name, self.known)}
+
+
+class InvalidRequest(KnownatError):
+    code = "invalid_request"
+
+
+class RequestTooLarge(KnownatError):
+    code = "request_too_large"
 
 
 class SpineError(KnownatError):

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -76,7 +78,7 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic's
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
@@ -91,8 +93,11 @@ class Settings(BaseSettings):
         return self.folder / relative
 
 
-def read_settings(folder: Path) -> Settings:
-    """The settings of the project in `folder`. Raises SettingsError naming each value that is wrong."""
+def read_settings(folder: Path, overrides: Mapping[str, object] | None = None) -> Settings:
+    """The settings of the project in `folder`, with `overrides` merged over the file, table by table.
+
+    The environment goes before both. Raises SettingsError naming each value that is wrong.
+    """
     file = folder / FILE_NAME
     if not file.is_file():
         raise SettingsError(
@@ -104,10 +109,19 @@ def read_settings(folder: Path) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file} is not TOML: {error}") from error
     try:
-        return Settings(**{**values, "folder": folder.resolve()})
+        return Settings(**{**_merged(values, overrides or {}), "folder": folder.resolve()})
     except ValidationError as error:
         told = "\n".join(f"  {'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors())
         raise SettingsError(f"{file} or the environment has settings that are wrong:\n{told}") from error
+
+
+def _merged(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with the overrides over them; a table is merged with the table it overrides."""
+    merged = {**values}
+    for key, value in overrides.items():
+        below = merged.get(key)
+        merged[key] = _merged(below, value) if isinstance(value, Mapping) and isinstance(below, Mapping) else value
+    return merged
 
 
 def machine_clock() -> datetime:

@@ -16,10 +16,14 @@ from featurestore.adapters.sql_database import Database, upgrade
 from featurestore.adapters.sql_state import SqlCatalog, SqlCoverage, SqlDatasets, SqlMaterializations
 from featurestore.adapters.sql_tables import STATE_MIGRATIONS
 from featurestore.adapters.sqlite_online import SqliteOnlineStore
+from featurestore.graph.lineage import lineage_tree
+from featurestore.operations.lineage import lineage_edges
 from featurestore.operations.make_plan import Project
+from featurestore.operations.prepared_lookups import NoModels, PreparedLookups
 from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.operations.training_set import Archive
 from featurestore.ports.model_usage import ModelUsage
+from featurestore.service.served import ServedFeatures
 from featurestore.settings import Settings, machine_clock
 
 Clock = Callable[[], datetime]
@@ -67,9 +71,7 @@ def wire(settings: Settings, database: Database, usage: ModelUsage) -> FeatureSt
 
     return FeatureStore(
         settings=settings,
-        project=Project(
-            DefinitionsFolder(settings.path(settings.definitions)), SqlCatalog(database), datasets, usage
-        ),
+        project=Project(DefinitionsFolder(settings.path(settings.definitions)), SqlCatalog(database), datasets, usage),
         offline=OfflineSide(
             engine,
             DeltaOfflineStore(settings.path(settings.offline.tables)),
@@ -80,6 +82,20 @@ def wire(settings: Settings, database: Database, usage: ModelUsage) -> FeatureSt
         archive=Archive(datasets, LocalObjects(settings.path(settings.offline.objects))),
         clock=_clock(settings),
         close=close,
+    )
+
+
+def served_features(store: FeatureStore) -> ServedFeatures:
+    """The feature store as it is served alone, without a registry above it."""
+    catalog, datasets = store.project.catalog, store.archive.datasets
+    return ServedFeatures(
+        catalog=catalog,
+        offline=store.offline,
+        online=store.online,
+        archive=store.archive,
+        lookups=PreparedLookups(catalog, NoModels()),
+        lineage=lambda urn, direction: lineage_tree(lineage_edges(catalog, datasets), urn, direction),
+        clock=store.clock,
     )
 
 

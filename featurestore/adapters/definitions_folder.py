@@ -37,6 +37,8 @@ class DefinitionsFolder:
             )
         if not self._folder.name.isidentifier():
             raise SettingsError(f"The definitions folder {self._folder} needs a name that Python can import.")
+        if _names_another_module(self._folder):
+            raise SettingsError(f"The definitions folder {self._folder} has the name of a Python module. Rename it.")
         found: list[Declaration] = []
         problems: list[Problem] = []
         with _importable(self._folder):
@@ -52,6 +54,15 @@ class DefinitionsFolder:
     def _module_name(self, file: Path) -> str:
         parts = [self._folder.name, *file.relative_to(self._folder).with_suffix("").parts]
         return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _names_another_module(folder: Path) -> bool:
+    """Whether importing the folder would hide a module that others need, or forget one that is in use."""
+    if folder.name in sys.stdlib_module_names:
+        return True
+    module = sys.modules.get(folder.name)
+    places = [*getattr(module, "__path__", ()), getattr(module, "__file__", None)]
+    return any(place and not Path(place).resolve().is_relative_to(folder) for place in places)
 
 
 @contextmanager

@@ -18,6 +18,9 @@ class MemoryCatalog:
     def current(self) -> AppliedGraph | None:
         return self._applied[-1] if self._applied else None
 
+    def serial(self) -> int | None:
+        return self._applied[-1].serial if self._applied else None
+
     def promote(self, graph: Graph, applied_at: datetime) -> AppliedGraph:
         with self._lock:
             applied = AppliedGraph(len(self._applied) + 1, graph, applied_at)

@@ -30,6 +30,12 @@ class SqlCatalog:
             row = connection.execute(newest).first()
         return None if row is None else AppliedGraph(row.serial, row.graph, row.applied_at)
 
+    def serial(self) -> int | None:
+        newest = select(func.max(tables.applied_graph.c.serial))
+        with self._database.read() as connection:
+            serial: int | None = connection.execute(newest).scalar_one()
+        return serial
+
     def promote(self, graph: Graph, applied_at: datetime) -> AppliedGraph:
         next_serial = select(func.coalesce(func.max(tables.applied_graph.c.serial), 0) + 1)
         with self._database.write("catalog") as connection:

@@ -2,7 +2,7 @@
 
 A state is a few columns that merge by adding, or by taking the smaller or greater: whatever the order, the threads or
 the increments, merging gives the same bits. Sums of floating-point numbers are therefore kept as fixed-point integers
-with 40 binary digits after the point, in 128 bits, with NaN and the infinities counted apart
+with 60 binary digits after the point, in 128 bits, with NaN and the infinities counted apart
 (docs/decisions/0004-exact-sums.md).
 """
 
@@ -24,8 +24,10 @@ from featurestore.spec.dtypes import DType
 EVENT_HOP = "event_hop"
 KNOWN_HOP = "known_hop"
 """The first boundary at which the tile's events are all over and known: from there on it counts."""
-FRACTION_BITS = 40
+FRACTION_BITS = 60
 _SPECIAL_BITS = 40
+_DOUBLE_BITS = 53
+"""Integers up to two to this power are doubles without rounding."""
 _STORED_INTEGER = "DECIMAL(38, 0)"
 
 
@@ -116,7 +118,10 @@ def merged_value(feature: ResolvedFeature, view: ResolvedView, state: dict[Part,
             return _unless_empty(state, total if dtype.is_float else cast_to(total, "BIGINT"))
         case Function.MEAN:
             count = cast_to(state[Part.COUNT].copy(), "DOUBLE")
-            return _unless_empty(state, exp.Div(this=cast_to(_total(dtype, state), "DOUBLE"), expression=count))
+            total = _total(dtype, state)
+            return _unless_empty(
+                state, exp.Div(this=total if dtype.is_float else _nearest_double(total), expression=count)
+            )
         case Function.MIN:
             return state[Part.MIN]
         case Function.MAX:
@@ -177,7 +182,7 @@ def _integer(value: exp.Expr) -> exp.Expr:
 
 
 def _fixed_point(value: exp.Expr) -> exp.Expr:
-    scaled = exp.Mul(this=cast_to(value, "DOUBLE"), expression=cast_to(number(2**FRACTION_BITS), "DOUBLE"))
+    scaled = exp.Mul(this=cast_to(value, "DOUBLE"), expression=_power_of_two(FRACTION_BITS))
     whole = cast_to(function("ROUND", scaled), "HUGEINT")
     return exp.Case(ifs=[exp.If(this=function("ISFINITE", value.copy()), true=whole)])
 
@@ -201,8 +206,7 @@ def _total(dtype: DType, state: dict[Part, exp.Expr]) -> exp.Expr:
     """The sum as a DOUBLE for floating-point inputs, as a HUGEINT for the others."""
     if not dtype.is_float:
         return state[Part.SUM].copy()
-    whole = function("COALESCE", cast_to(state[Part.SUM].copy(), "DOUBLE"), cast_to(number(0), "DOUBLE"))
-    finite = exp.Div(this=whole, expression=cast_to(number(2**FRACTION_BITS), "DOUBLE"))
+    finite = exp.Div(this=exp.paren(_nearest_double(state[Part.SUM])), expression=_power_of_two(FRACTION_BITS))
     special = state[Part.SPECIAL]
     nan = exp.IntDiv(this=special.copy(), expression=number(2 ** (2 * _SPECIAL_BITS)))
     positive = exp.Mod(
@@ -219,6 +223,22 @@ def _total(dtype: DType, state: dict[Part, exp.Expr]) -> exp.Expr:
         ],
         default=_constant("-inf"),
     )
+
+
+def _nearest_double(whole: exp.Expr) -> exp.Expr:
+    """The double nearest to a 128-bit integer. The engine's own cast rounds two halves one after the other and is off
+    by one bit now and then. Below 2^106 both halves here are exact, and only their sum is rounded; beyond, digits are.
+    """
+    whole = function("COALESCE", whole.copy(), number(0))
+    upper = cast_to(exp.paren(exp.IntDiv(this=whole, expression=number(2**_DOUBLE_BITS))), "DOUBLE")
+    lower = cast_to(exp.paren(exp.Mod(this=whole.copy(), expression=number(2**_DOUBLE_BITS))), "DOUBLE")
+    halves = exp.Add(this=exp.Mul(this=upper, expression=_power_of_two(_DOUBLE_BITS)), expression=lower)
+    small = exp.Between(this=whole.copy(), low=number(-(2 ** (2 * _DOUBLE_BITS))), high=number(2 ** (2 * _DOUBLE_BITS)))
+    return exp.Case(ifs=[exp.If(this=small, true=halves)], default=cast_to(cast_to(whole.copy(), "VARCHAR"), "DOUBLE"))
+
+
+def _power_of_two(exponent: int) -> exp.Expr:
+    return cast_to(number(2**exponent), "DOUBLE")
 
 
 def _constant(text: str) -> exp.Expr:

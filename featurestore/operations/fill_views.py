@@ -8,7 +8,7 @@ from datetime import datetime
 
 from featurestore.errors import InvalidRequest
 from featurestore.graph.resolved import ResolvedView
-from featurestore.intervals import Interval, IntervalSet
+from featurestore.intervals import Interval, IntervalSet, show_moment
 from featurestore.operations.backfill import DEFAULT_CHUNK_DAYS, ChunkFilled, backfill, declared_source
 from featurestore.operations.sides import OfflineSide
 from featurestore.plan.build import SourceSpan, wanted_interval
@@ -28,7 +28,9 @@ class FillRequest:
 
     def __post_init__(self) -> None:
         if self.start is not None and self.end is not None and not self.start < self.end:
-            raise InvalidRequest(f"A backfill starts before it ends, got {self.start} to {self.end}.")
+            raise InvalidRequest(
+                f"A backfill starts before it ends, got {show_moment(self.start)} to {show_moment(self.end)}."
+            )
 
 
 def fill_views(

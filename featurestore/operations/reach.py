@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from featurestore.compiler.hops import boundary, hop_at
+from featurestore.compiler.hops import MICROSECOND, boundary, hop_at
 from featurestore.graph.resolved import ResolvedView
 
 
@@ -16,5 +16,7 @@ def answers_until(view: ResolvedView, filled_to: datetime) -> datetime:
     """
     known_to = filled_to + (view.delay or timedelta(0))
     if view.every is not None:
-        return boundary(hop_at(known_to, view.every), view.every) + view.publish_delay
+        # With a delay, what happens at `filled_to` itself counts at the boundary `known_to`, and is not filled.
+        whole = known_to - MICROSECOND if view.delay else known_to
+        return boundary(hop_at(whole, view.every), view.every) + view.publish_delay
     return known_to if view.delay is None else known_to + view.publish_delay

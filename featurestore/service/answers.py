@@ -1,0 +1,92 @@
+"""What the service can be asked, as functions of what it serves.
+
+HTTP routes and the SDK in this process both call them. They take and give plain values and know nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+
+from featurestore.graph.lineage import Direction
+from featurestore.operations.audit import audit
+from featurestore.operations.chosen_features import FeatureChoice, chosen_features
+from featurestore.operations.lookup import Asked, OnlineAnswer, lookup
+from featurestore.operations.rebuild import rebuild
+from featurestore.operations.status import view_statuses
+from featurestore.operations.training_set import TrainingSetRequest, training_set
+from featurestore.service.documents import (
+    audit_document,
+    catalog_document,
+    lineage_document,
+    manifest_document,
+    manifest_summary,
+    status_document,
+)
+from featurestore.service.served import ServedFeatures
+from featurestore.service.wire import Document, Json
+
+Row = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class SpineOptions:
+    """How a spine is to be read, beside its rows."""
+
+    timestamp: str = "event_timestamp"
+    label: str | None = None
+    keep_spine: bool = True
+
+
+def look_up(
+    served: ServedFeatures, choice: FeatureChoice, rows: Sequence[Row], *, at: datetime | None = None
+) -> OnlineAnswer:
+    """The features of each row, now or, for a replay, at a moment that the store has not passed."""
+    asked = Asked(served.clock()) if at is None else Asked(at, replayed=True)
+    return lookup(served.lookups.of(choice), rows, asked, served.online.store, served.offline.engine)
+
+
+def pull(served: ServedFeatures, choice: FeatureChoice, spine: pa.Table, options: SpineOptions) -> Document:
+    """The manifest of a training set."""
+    request = TrainingSetRequest(
+        spine,
+        chosen_features(choice, served.lookups.applied().graph),
+        timestamp=options.timestamp,
+        label=options.label,
+        keep_spine=options.keep_spine,
+    )
+    return manifest_document(training_set(request, served.offline, served.archive, now=served.clock()))
+
+
+def dataset(served: ServedFeatures, dataset_id: str) -> Document:
+    return manifest_document(served.archive.datasets.get(dataset_id))
+
+
+def datasets(served: ServedFeatures) -> list[Json]:
+    return [manifest_summary(manifest) for manifest in served.archive.datasets.all()]
+
+
+def rebuilt(served: ServedFeatures, dataset_id: str) -> Document:
+    """The manifest of a dataset that has just been computed again, to the same bytes."""
+    return manifest_document(rebuild(dataset_id, served.offline, served.archive).manifest)
+
+
+def audited(served: ServedFeatures, view: str, *, sample: int) -> Document:
+    resolved = served.lookups.applied().graph.view(view)
+    return audit_document(audit(resolved, sample, served.offline, served.online), resolved)
+
+
+def lineage(served: ServedFeatures, urn: str, *, down: bool) -> Document:
+    return lineage_document(served.lineage(urn, Direction.DOWN if down else Direction.UP))
+
+
+def status(served: ServedFeatures) -> list[Json]:
+    graph = served.lookups.applied().graph
+    return [status_document(one) for one in view_statuses(graph, served.offline, served.online)]
+
+
+def catalog(served: ServedFeatures) -> Document:
+    return catalog_document(served.lookups.applied())

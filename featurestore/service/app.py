@@ -1,0 +1,61 @@
+"""The app that serves features, and the one place that knows HTTP statuses of the feature store's errors."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from types import MappingProxyType
+
+from fastapi import FastAPI
+
+from featurestore import errors
+from featurestore.service.bodies import Limits
+from featurestore.service.catalog import catalog_routes
+from featurestore.service.datasets import dataset_routes
+from featurestore.service.health import health_routes
+from featurestore.service.lineage import lineage_routes
+from featurestore.service.online import online_routes
+from featurestore.service.problems import MEDIA_TYPE, ErrorStatuses, add_problems
+from featurestore.service.served import ServedFeatures
+
+STATUSES: ErrorStatuses = MappingProxyType(
+    {
+        errors.KnownatError: HTTPStatus.INTERNAL_SERVER_ERROR,
+        errors.DefinitionsError: HTTPStatus.UNPROCESSABLE_ENTITY,
+        errors.InvalidDeclaration: HTTPStatus.UNPROCESSABLE_ENTITY,
+        errors.SettingsError: HTTPStatus.INTERNAL_SERVER_ERROR,
+        errors.UnknownName: HTTPStatus.NOT_FOUND,
+        errors.InvalidReference: HTTPStatus.UNPROCESSABLE_ENTITY,
+        errors.InvalidRequest: HTTPStatus.BAD_REQUEST,
+        errors.RequestTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        errors.SpineError: HTTPStatus.UNPROCESSABLE_ENTITY,
+        errors.EntityRowsError: HTTPStatus.UNPROCESSABLE_ENTITY,
+        errors.SourceError: HTTPStatus.INTERNAL_SERVER_ERROR,
+        errors.QueryError: HTTPStatus.INTERNAL_SERVER_ERROR,
+        # Whoever asks can not mend these two: nothing is applied, or what is applied is not filled yet.
+        errors.NotApplied: HTTPStatus.CONFLICT,
+        errors.NotMaterialized: HTTPStatus.SERVICE_UNAVAILABLE,
+        errors.LookupInThePast: HTTPStatus.CONFLICT,
+        errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+        errors.StoreRefused: HTTPStatus.SERVICE_UNAVAILABLE,
+        errors.StoreCorrupted: HTTPStatus.INTERNAL_SERVER_ERROR,
+        errors.ConcurrentChange: HTTPStatus.CONFLICT,
+        errors.DatasetGone: HTTPStatus.GONE,
+        errors.DatasetDiffers: HTTPStatus.CONFLICT,
+        errors.UnsupportedOperation: HTTPStatus.NOT_IMPLEMENTED,
+    }
+)
+
+
+def create_app(served: ServedFeatures, *, statuses: ErrorStatuses = STATUSES, limits: Limits | None = None) -> FastAPI:
+    """The app over these ports. `statuses` is larger where a storey above adds routes with errors of its own."""
+    app = FastAPI(
+        title="Knownat",
+        description="A training row holds what was known at its time: features, datasets, models and their lineage.",
+        version="1",
+        responses={"default": {"description": "A problem, with a stable code.", "content": {MEDIA_TYPE: {}}}},
+    )
+    app.state.limits = limits or Limits()
+    add_problems(app, statuses)
+    for routes in (online_routes, dataset_routes, catalog_routes, lineage_routes, health_routes):
+        app.include_router(routes(served))
+    return app

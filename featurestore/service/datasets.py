@@ -1,0 +1,136 @@
+"""Training sets in and out: pulled with a spine, listed, read as Arrow or Parquet, rebuilt."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator
+from typing import Annotated, Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fastapi import APIRouter, Depends, Query
+from starlette.responses import StreamingResponse
+
+from featurestore.errors import SpineError
+from featurestore.operations.chosen_features import FeatureChoice
+from featurestore.ports.objects import ObjectStore
+from featurestore.service import answers
+from featurestore.service.bodies import BoundedRoute, received_file
+from featurestore.service.problems import StrictJson
+from featurestore.service.served import ServedFeatures
+
+ARROW_STREAM = "application/vnd.apache.arrow.stream"
+PARQUET = "application/vnd.apache.parquet"
+
+_ARROW_BODY: dict[str, Any] = {
+    "requestBody": {
+        "description": "The spine, as an Arrow IPC stream.",
+        "required": True,
+        "content": {ARROW_STREAM: {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+def dataset_routes(served: ServedFeatures) -> APIRouter:
+    router = APIRouter(prefix="/v1", tags=["datasets"], route_class=BoundedRoute, default_response_class=StrictJson)
+
+    @router.post("/training-sets", openapi_extra=_ARROW_BODY)
+    def training_set(
+        body: Annotated[BinaryIO, Depends(received_file)],
+        service: Annotated[str | None, Query()] = None,
+        features: Annotated[list[str] | None, Query()] = None,
+        timestamp: Annotated[str, Query()] = "event_timestamp",
+        label: Annotated[str | None, Query()] = None,
+        keep_spine: Annotated[bool, Query()] = True,
+    ) -> StrictJson:
+        """Join features to the spine as they were known at each row's timestamp; answers with the manifest."""
+        choice = FeatureChoice(service, None if features is None else tuple(features))
+        options = answers.SpineOptions(timestamp, label, keep_spine)
+        return StrictJson(answers.pull(served, choice, spine_of(body), options))
+
+    @router.get("/datasets")
+    def datasets() -> StrictJson:
+        """Every dataset that was pulled, oldest first."""
+        return StrictJson(answers.datasets(served))
+
+    @router.get("/datasets/{dataset}")
+    def dataset(dataset: str) -> StrictJson:
+        """A dataset's manifest, by its id or the start of it."""
+        return StrictJson(answers.dataset(served, dataset))
+
+    @router.get("/datasets/{dataset}/rows", response_class=StreamingResponse)
+    def rows(dataset: str) -> StreamingResponse:
+        """A dataset's rows, as an Arrow IPC stream."""
+        path = served.archive.objects.path(served.archive.datasets.get(dataset).result)
+        return StreamingResponse(_arrow_stream(path), media_type=ARROW_STREAM)
+
+    @router.get("/datasets/{dataset}/file", response_class=StreamingResponse)
+    def file(dataset: str) -> StreamingResponse:
+        """A dataset's rows as the Parquet file they are kept in."""
+        manifest = served.archive.datasets.get(dataset)
+        return object_response(served.archive.objects, manifest.result, manifest.result_size, PARQUET)
+
+    @router.post("/datasets/{dataset}/rebuild")
+    def rebuild(dataset: str) -> StrictJson:
+        """Compute a dataset again, and see that it is the same to the byte."""
+        return StrictJson(answers.rebuilt(served, dataset))
+
+    return router
+
+
+def object_response(objects: ObjectStore, sha256: str, size: int, media_type: str) -> StreamingResponse:
+    """An object, streamed. It is verified before the first byte is sent: afterwards there is no way to say so."""
+    objects.path(sha256)
+    digest = b64encode(bytes.fromhex(sha256)).decode("ascii")
+    headers = {"content-length": str(size), "etag": f'"{sha256}"', "repr-digest": f"sha-256=:{digest}:"}
+    return StreamingResponse(objects.read(sha256), media_type=media_type, headers=headers)
+
+
+def spine_of(body: BinaryIO) -> pa.Table:
+    """Raises SpineError for bytes that are no Arrow IPC stream. Nothing in them is trusted before it is checked."""
+    try:
+        with pa.ipc.open_stream(body) as stream:
+            table = stream.read_all()
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise SpineError(f"The request's body is not an Arrow IPC stream: {str(error)[:300]}") from error
+    return table
+
+
+class _Portion:
+    """A file that gives away what was written to it, piece by piece."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._position = 0
+        self.closed = False
+
+    def write(self, data: bytes) -> int:
+        part = bytes(data)
+        self._parts.append(part)
+        self._position += len(part)
+        return len(part)
+
+    def tell(self) -> int:
+        return self._position
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed = True
+
+    def take(self) -> bytes:
+        taken, self._parts = b"".join(self._parts), []
+        return taken
+
+
+def _arrow_stream(path: str) -> Iterator[bytes]:
+    """A Parquet file as an Arrow IPC stream, a batch at a time."""
+    portion = _Portion()
+    with pq.ParquetFile(path) as file, pa.ipc.new_stream(portion, file.schema_arrow) as writer:
+        for batch in file.iter_batches():
+            writer.write_batch(batch)
+            yield portion.take()
+        writer.close()
+        yield portion.take()

@@ -1,0 +1,103 @@
+"""Errors as `application/problem+json` (RFC 9457), with our stable `code` and the error's details beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from featurestore.errors import InvalidRequest, KnownatError
+
+MEDIA_TYPE = "application/problem+json"
+MOST_PROBLEMS = 20
+_LONGEST_TEXT = 20_000
+
+ErrorStatuses = Mapping[type[KnownatError], HTTPStatus]
+
+
+class StrictJson(Response):
+    """A response in JSON proper: a NaN that was forgotten is an error here, not at the client."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        # Escaped to ASCII, because half of a surrogate pair, quoted in an error, has no bytes of its own.
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+class Problem(StrictJson):
+    media_type = MEDIA_TYPE
+
+
+def add_problems(app: FastAPI, statuses: ErrorStatuses) -> None:
+    """Answer every error with a problem; `statuses` says which HTTP status each class has."""
+
+    def refused(_: Request, error: Exception) -> Response:
+        assert isinstance(error, KnownatError)  # noqa: S101 - what the handler is registered for
+        return problem(_status_of(error, statuses), error.code, error.message, error.details)
+
+    def invalid(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
+        told = _validation_error(error.errors())
+        return problem(_status_of(told, statuses), told.code, told.message)
+
+    handlers: dict[type[Exception], Callable[[Request, Exception], Response]] = {
+        KnownatError: refused,
+        RequestValidationError: invalid,
+        HTTPException: _http_problem,
+        ClientDisconnect: lambda _, __: Response(status_code=HTTPStatus.BAD_REQUEST),
+        Exception: _unexpected,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+
+
+def problem(status: int, code: str, detail: str, details: Mapping[str, object] | None = None) -> Problem:
+    """`details` that are too long to send are left out; the text is cut."""
+    content = {
+        "type": f"urn:knownat:error:{code}",
+        "title": code.replace("_", " ").capitalize(),
+        "status": int(status),
+        "code": code,
+        "detail": detail if len(detail) <= _LONGEST_TEXT else f"{detail[:_LONGEST_TEXT]} …",
+        "details": dict(details or {}),
+    }
+    if len(json.dumps(content["details"])) > _LONGEST_TEXT:
+        content["details"] = {}
+    return Problem(content, status_code=int(status))
+
+
+def _status_of(error: KnownatError, statuses: ErrorStatuses) -> HTTPStatus:
+    """The status of the error's class, or of the closest class above it."""
+    return next((statuses[kind] for kind in type(error).__mro__ if kind in statuses), HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _validation_error(problems: Sequence[Any]) -> InvalidRequest:
+    """Some of what is wrong, never the request's own words: they may be ten megabytes."""
+    lines = [
+        f"  {'.'.join(str(part)[:80] for part in one['loc'][:8])}: {str(one['msg'])[:200]}"
+        for one in problems[:MOST_PROBLEMS]
+    ]
+    if len(problems) > MOST_PROBLEMS:
+        lines.append(f"  and {len(problems) - MOST_PROBLEMS} more")
+    return InvalidRequest("\n".join(["The request is not as it should be:", *lines]))
+
+
+def _http_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - as above
+    phrase = HTTPStatus(error.status_code).phrase
+    response = problem(error.status_code, phrase.lower().replace(" ", "_").replace("-", "_"), str(error.detail))
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _unexpected(_: Request, __: Exception) -> Response:
+    """The error itself goes to the server's log and to nobody else."""
+    return problem(500, "internal_error", "The server failed in a way nobody foresaw. Its log has the details.")

@@ -1,0 +1,87 @@
+"""Values between Python and JSON, the same for every route: exact, strict, and readable without us.
+
+JSON proper has no NaN, no infinities and no timestamps: they travel as the texts `NaN`, `Infinity`, `-Infinity` and
+ISO 8601 with `Z`. In a request's rows a value may also say what it is, as `{"$float": "NaN"}`, `{"$date": "…"}` or
+`{"$timestamp": "…"}`: so a client can send any value without it being taken for a text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+
+from featurestore.errors import EntityRowsError, InvalidRequest
+from featurestore.spec.names import show_duration
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+Document = dict[str, Json]
+
+_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def value_json(value: object) -> Json:
+    """A feature's, key's or statistic's value."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else _float_text(value)
+        case datetime():
+            return moment_json(value)
+        case date():
+            return value.isoformat()
+        case _:
+            raise TypeError(f"{type(value).__name__} is no value of a feature")
+
+
+def moment_json(moment: datetime | None) -> str | None:
+    """ISO 8601 in UTC, to the microsecond: `2013-01-01T05:17:00.000001Z`."""
+    return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+def duration_json(duration: timedelta | None) -> str | None:
+    return None if duration is None else show_duration(duration)
+
+
+def pairs_json(pairs: tuple[tuple[str, object], ...]) -> Document:
+    return {name: value_json(value) for name, value in pairs}
+
+
+def moment_of(text: str | None, *, what: str) -> datetime | None:
+    """The moment that a request names; one without a zone is in UTC. Raises InvalidRequest."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise InvalidRequest(
+            f"'{what}' is {text[:80]!r}, expected a moment such as 2014-01-01T00:00:00Z (ISO 8601)"
+        ) from error
+
+
+def rows_of(rows: list[dict[str, Json]]) -> list[Mapping[str, object]]:
+    """A request's rows with the values that say what they are taken out of their wrapping. Raises EntityRowsError."""
+    return [
+        {name: _unwrapped(value, index, name) if isinstance(value, dict) else value for name, value in row.items()}
+        for index, row in enumerate(rows)
+    ]
+
+
+def _unwrapped(value: dict[str, Json], index: int, name: str) -> object:
+    try:
+        match value:
+            case {"$float": str(text), **rest} if not rest and text in _FLOATS:
+                return _FLOATS[text]
+            case {"$date": str(text), **rest} if not rest:
+                return date.fromisoformat(text)
+            case {"$timestamp": str(text), **rest} if not rest:
+                return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise EntityRowsError(f"Row {index}: '{name}' is {value!r:.80}: {error}") from error
+    raise EntityRowsError(f"Row {index}: '{name}' is {value!r:.80}, expected a text, a number, true, false or null")
+
+
+def _float_text(value: float) -> str:
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
