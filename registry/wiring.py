@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from featurestore.adapters.sql_database import upgrade
+from featurestore.operations.prepared_lookups import PreparedLookups
+from featurestore.service.served import ServedFeatures
 from featurestore.settings import Settings, read_settings
 from featurestore.wiring import FeatureStore, open_database, wire
 from registry.adapters.dataset_users import RegisteredDatasetUsers
 from registry.adapters.sql_aliases import SqlAliases
 from registry.adapters.sql_models import SqlModels
 from registry.adapters.sql_tables import REGISTRY_MIGRATIONS
+from registry.operations.model_features import RegisteredModelFeatures
+from registry.operations.read_lineage import read_lineage
 from registry.ports import RegistryStores
+from registry.service.served import ServedProject
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +32,10 @@ class WiredProject:
         self.features.close()
 
 
-def open_project(folder: Path) -> WiredProject:
-    """The project in `folder`. Raises SettingsError when there is none, or its settings are wrong."""
-    return wire_project(read_settings(folder))
+def open_project(folder: Path, overrides: Mapping[str, object] | None = None) -> WiredProject:
+    """The project in `folder`, with `overrides` over its settings. Raises SettingsError when there is none, or its
+    settings are wrong."""
+    return wire_project(read_settings(folder, overrides))
 
 
 def wire_project(settings: Settings) -> WiredProject:
@@ -38,6 +45,20 @@ def wire_project(settings: Settings) -> WiredProject:
     models = SqlModels(database)
     aliases = SqlAliases(database)
     features = wire(settings, database, RegisteredDatasetUsers(models, aliases))
-    return WiredProject(
-        features, RegistryStores(models, aliases, features.archive.objects, features.archive.datasets)
+    return WiredProject(features, RegistryStores(models, aliases, features.archive.objects, features.archive.datasets))
+
+
+def served_project(project: WiredProject) -> ServedProject:
+    """The project as it is served, over HTTP or in this process. Closing it stays with whoever opened the project."""
+    features, registry = project.features, project.registry
+    catalog = features.project.catalog
+    served = ServedFeatures(
+        catalog=catalog,
+        offline=features.offline,
+        online=features.online,
+        archive=features.archive,
+        lookups=PreparedLookups(catalog, RegisteredModelFeatures(registry)),
+        lineage=lambda urn, direction: read_lineage(urn, direction, catalog, registry),
+        clock=features.clock,
     )
+    return ServedProject(served, registry)

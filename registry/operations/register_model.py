@@ -6,6 +6,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import BinaryIO
 
+from featurestore.ports.objects import ObjectReference
 from featurestore.ports.state import Manifest
 from registry.errors import RegistrationKeyReused
 from registry.ports import RegistryStores
@@ -29,8 +30,32 @@ def register_model(
     version of its own, but one with the key of an earlier call gives that call's version, so it can be repeated
     safely. Raises UnknownName for a dataset that does not exist, RegistrationKeyReused.
     """
-    manifest = None if request.dataset is None or request.no_dataset else stores.datasets.get(request.dataset)
+    manifest = _manifest(request, stores)
     stored = stores.objects.put(content)
+    return _register(request, stored, manifest, stores, now)
+
+
+def register_stored(request: RegistrationRequest, sha256: str, stores: RegistryStores, now: datetime) -> ModelVersion:
+    """As `register_model`, of an artifact whose bytes are in the object store already: they are read through once.
+
+    Raises UnknownName when they are not there, StoreCorrupted when they are not the stored ones any more.
+    """
+    manifest = _manifest(request, stores)
+    size = sum(len(chunk) for chunk in stores.objects.read(sha256))
+    return _register(request, ObjectReference(sha256, size), manifest, stores, now)
+
+
+def _manifest(request: RegistrationRequest, stores: RegistryStores) -> Manifest | None:
+    return None if request.dataset is None or request.no_dataset else stores.datasets.get(request.dataset)
+
+
+def _register(
+    request: RegistrationRequest,
+    stored: ObjectReference,
+    manifest: Manifest | None,
+    stores: RegistryStores,
+    now: datetime,
+) -> ModelVersion:
     artifact = Artifact(sha256=stored.sha256, size=stored.size, file_name=request.file_name)
     registration = _registration(request, artifact, manifest, now)
     version = stores.models.register(registration)
