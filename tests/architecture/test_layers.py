@@ -52,12 +52,21 @@ REGISTRY = {
     "service": (*_MODEL_PORTS, "operations"),
     "settings": ("errors",),
     "wiring": (*_MODEL_PORTS, "operations", "adapters", "service", "settings"),
+    # Above wiring, so that opening a project in this process does not load FastAPI and uvicorn.
+    "serve": (*_MODEL_PORTS, "operations", "adapters", "service", "settings", "wiring"),
 }
-SAME_HEIGHT = {"rules": "spec", "reference": "spec", "records": "ports", "gates": "ports", "lineage": "ports"}
+SAME_HEIGHT = {
+    "rules": "spec",
+    "reference": "spec",
+    "records": "ports",
+    "gates": "ports",
+    "lineage": "ports",
+    "serve": "wiring",
+}
 
 # Top floor: `import sdk` stays light. Only these modules reach the storeys below, and inside functions alone.
 LIGHT = ("featurestore.errors", "featurestore.spec", "registry.errors")
-LOADS_WHAT_IT_NEEDS = ("sdk.local", "sdk.transport.local", "sdk.cli.serve")
+LOADS_WHAT_IT_NEEDS = ("sdk.local", "sdk.project", "sdk.cli.plan_text", "sdk.cli.serve", "sdk.cli.steps")
 
 _ADAPTERS = ("featurestore.adapters", "registry.adapters")
 _SERVICES = ("featurestore.service", "registry.service")
@@ -77,7 +86,7 @@ THIRD_PARTY = {
     ),
     "fastapi": _SERVICES,
     "starlette": _SERVICES,
-    "uvicorn": (*_SERVICES, "sdk.cli.serve"),
+    "uvicorn": (*_SERVICES, "registry.serve"),
     "prometheus_client": _SERVICES,
     "pydantic_settings": ("featurestore.settings", "registry.settings"),
     "pandas": _EDGES,

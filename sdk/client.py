@@ -1,0 +1,237 @@
+"""The client: one object for a project in this process and for one behind HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from types import TracebackType
+from typing import Any, BinaryIO, Self, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sdk import requests
+from sdk.documents import audit_result, lineage_tree, model_version, registered_model
+from sdk.registration import particulars
+from sdk.results import AuditResult, LineageTree, ModelVersion, OnlineResult, RegisteredModel, TrainingSet
+from sdk.spines import Spine, spine_table
+from sdk.transport import Transport
+
+_HELD_IN_MEMORY = 64 * 1024 * 1024
+
+
+class Client:
+    """What can be asked of a project. Threads may share one; close it, or use it as a context manager.
+
+    Features are chosen by `service`, by `features` (references `view:feature`, `view:*`, or on-demand names), or,
+    online, by `model`. Every method raises KnownatError; `sdk.errors` has the classes.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self.models = ModelsClient(transport)
+
+    def training_set(
+        self,
+        spine: Spine,
+        *,
+        service: str | None = None,
+        features: Iterable[str] | None = None,
+        timestamp: str = "event_timestamp",
+        label: str | None = None,
+        keep_spine: bool = True,
+    ) -> TrainingSet:
+        """The features of each of the spine's rows, as they were known at its `timestamp`.
+
+        Every row comes back once, in its place, its own columns untouched. The same pull has the same id. Raises
+        SpineError, UnknownName, NotApplied.
+        """
+        choice = requests.Choice.of(service=service, features=features)
+        return self._dataset(
+            requests.PullTrainingSet(choice, spine_table(spine), timestamp, label, keep_spine),
+        )
+
+    def dataset(self, dataset: str) -> TrainingSet:
+        """A dataset that was pulled before, by its id or the start of it. Raises UnknownName."""
+        return self._dataset(requests.ReadDataset(dataset))
+
+    def datasets(self) -> list[dict[str, Any]]:
+        """What was pulled so far, oldest first."""
+        return _list(self._transport.ask(requests.ListDatasets()))
+
+    def rebuild(self, dataset: str) -> TrainingSet:
+        """Compute a dataset again from what it was made of, and see that it is the same to the byte.
+
+        Raises DatasetGone, naming what is missing, or DatasetDiffers.
+        """
+        return self._dataset(requests.Rebuild(dataset))
+
+    def online(
+        self,
+        *,
+        service: str | None = None,
+        features: Iterable[str] | None = None,
+        model: str | None = None,
+        entities: Iterable[Mapping[str, object]],
+        at: datetime | None = None,
+    ) -> OnlineResult:
+        """The features of each entity as the online store has them, each with a status.
+
+        `model` (`fraud@champion`, `fraud@3`) gives exactly the features which that version was trained on. `at` asks
+        a store that has been filled up to then for that moment, in a replay. Raises EntityRowsError, UnknownName,
+        NotMaterialized, LookupInThePast.
+        """
+        return self._transport.online(_lookup(service, features, model, entities, at))
+
+    async def online_async(
+        self,
+        *,
+        service: str | None = None,
+        features: Iterable[str] | None = None,
+        model: str | None = None,
+        entities: Iterable[Mapping[str, object]],
+        at: datetime | None = None,
+    ) -> OnlineResult:
+        """As `online`, without holding the event loop up. Close the client with `async with` or `aclose` then."""
+        return await self._transport.online_async(_lookup(service, features, model, entities, at))
+
+    def register_model(
+        self,
+        name: str,
+        artifact: bytes | str | Path,
+        *,
+        dataset: str | None = None,
+        no_dataset: bool = False,
+        no_dataset_reason: str | None = None,
+        **more: Any,
+    ) -> ModelVersion:
+        """A new version of the model `name`, trained on `dataset`: an id, or `no_dataset=True` and the reason.
+
+        `artifact` is the model's file or its bytes; nobody looks into it. `more` is any of params, metrics,
+        environment, code_commit, signature, description, tags, registered_by, run_id, file_name, and key, which makes
+        the call repeatable. Left out, environment holds Python and the libraries that are installed, and code_commit
+        is the commit checked out here. Raises InvalidRegistration, UnknownName, RegistrationKeyReused.
+        """
+        told = {"dataset": dataset, "no_dataset": no_dataset, "no_dataset_reason": no_dataset_reason, **more}
+        return model_version(_document(self._transport.ask(particulars(name, artifact, told))))
+
+    def lineage(self, urn: str, *, down: bool = False) -> LineageTree:
+        """What `urn` is made of; `down=True`: what is made of it. Raises UnknownName, InvalidReference."""
+        return lineage_tree(_document(self._transport.ask(requests.Lineage(urn, down))))
+
+    def audit(self, view: str, *, sample: int = 1000) -> AuditResult:
+        """Compare the view's online values of up to `sample` stored keys, and as many that should be, with the
+        point-in-time answer. Raises NotMaterialized, UnknownName."""
+        return audit_result(_document(self._transport.ask(requests.Audit(view, sample))))
+
+    def status(self) -> list[dict[str, Any]]:
+        """For each applied view, how far it is filled offline and online."""
+        return _list(self._transport.ask(requests.Status()))
+
+    def catalog(self) -> dict[str, Any]:
+        """Everything that is applied: entities, sources, views with their features, on-demand features, services."""
+        return _document(self._transport.ask(requests.Catalog()))
+
+    def close(self) -> None:
+        self._transport.close()
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def _dataset(self, question: requests.PullTrainingSet | requests.ReadDataset | requests.Rebuild) -> TrainingSet:
+        manifest = _document(self._transport.ask(question))
+        wanted = requests.DatasetFile(str(manifest["id"]))
+
+        @cache
+        def read() -> pa.Table:
+            with SpooledTemporaryFile(max_size=_HELD_IN_MEMORY) as file:
+                self._transport.download(wanted, cast(BinaryIO, file))
+                file.seek(0)
+                return pq.read_table(file)
+
+        return TrainingSet(manifest, read, lambda path: _save(self._transport, wanted, path))
+
+
+class ModelsClient:
+    """The registered models of a project: `client.models`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def list(self) -> list[RegisteredModel]:
+        return [registered_model(model) for model in _list(self._transport.ask(requests.ListModels()))]
+
+    def get(self, reference: str) -> ModelVersion | RegisteredModel:
+        """A version by `name@3` or `name@alias`; by `name`, the model with all its versions and aliases.
+
+        Raises ModelNotFound, VersionNotFound, AliasNotFound, InvalidModelReference.
+        """
+        if "@" in reference:
+            return model_version(_document(self._transport.ask(requests.ReadVersion(reference))))
+        return registered_model(_document(self._transport.ask(requests.ReadModel(reference))))
+
+    def set_alias(self, model: str, alias: str, version: int) -> None:
+        """From now on `model@alias` means this version. Raises ModelNotFound, VersionNotFound, InvalidAlias."""
+        self._transport.ask(requests.SetAlias(model, alias, version))
+
+    def delete_alias(self, model: str, alias: str) -> None:
+        """Raises ModelNotFound, AliasNotFound."""
+        self._transport.ask(requests.DeleteAlias(model, alias))
+
+    def download(self, reference: str, path: str | Path) -> Path:
+        """Write the version's artifact to `path`, verified; a folder takes it under the name it was registered with."""
+        target = Path(path)
+        if target.is_dir():
+            version = _document(self._transport.ask(requests.ReadVersion(reference)))
+            target /= version["artifact"]["file_name"]
+        _save(self._transport, requests.ArtifactFile(reference), target)
+        return target
+
+
+def _lookup(
+    service: str | None,
+    features: Iterable[str] | None,
+    model: str | None,
+    entities: Iterable[Mapping[str, object]],
+    at: datetime | None,
+) -> requests.Online:
+    choice = requests.Choice.of(service=service, features=features, model=model)
+    return requests.Online(choice, requests.checked_rows(entities), requests.utc(at))
+
+
+def _save(transport: Transport, wanted: requests.Download, path: Path) -> None:
+    """Write a file whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        with unfinished.open("wb") as file:
+            transport.download(wanted, file)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _document(answer: object) -> dict[str, Any]:
+    assert isinstance(answer, dict)  # noqa: S101 - what the transport promises for these questions
+    return answer
+
+
+def _list(answer: object) -> list[dict[str, Any]]:
+    assert isinstance(answer, list)  # noqa: S101 - what the transport promises for these questions
+    return answer

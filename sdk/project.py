@@ -1,0 +1,153 @@
+"""A project as whoever owns its folder sees it: plan, apply, backfill, materialize. Not over HTTP.
+
+`open_project` loads the storeys below; everything a project's readers do goes through its `client`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from featurestore.graph.resolved import ResolvedView
+    from featurestore.operations.apply import Progress
+    from featurestore.operations.backfill import ChunkFilled, Rejected
+    from featurestore.operations.materialize import Materialized
+    from featurestore.plan.stages import Plan
+    from registry.wiring import WiredProject
+    from sdk.client import Client
+
+
+def open_project(path: str | Path, *, settings: Mapping[str, object] | None = None) -> Project:
+    """The project in the folder `path`. Use it in a `with` block, or close it when done.
+
+    `settings` go before those of knownat.toml, table by table: `{"online": {"path": ".knownat/replay.sqlite"}}`.
+    Raises SettingsError when there is no project, or its settings are wrong.
+    """
+    from featurestore.settings import read_settings
+    from registry.wiring import wire_project
+
+    return Project(wire_project(read_settings(Path(path), settings)))
+
+
+class Project:
+    """What to do with a project: change what is applied, and fill its tables.
+
+    Work that takes long comes as an iterator of progress records: it happens as the iterator is read, and stops when
+    it is not. Each of these can be repeated; after a crash or Ctrl-C, the same call goes on where it stopped.
+    """
+
+    def __init__(self, wired: WiredProject) -> None:
+        self._wired = wired
+        self._client: Client | None = None
+
+    @property
+    def client(self) -> Client:
+        """What readers of this project use, in process. Closed with the project."""
+        if self._client is None:
+            from sdk.local import client_of
+
+            self._client = client_of(self._wired)
+        return self._client
+
+    def views(self, names: Sequence[str] | None = None) -> tuple[str, ...]:
+        """The applied views' names: all of them, or `names` when each is one. Raises NotApplied, UnknownName."""
+        return tuple(view.name for view in self._views(names))
+
+    def plan(self) -> Plan:
+        """What must happen for the definitions to be what readers see. Reads only.
+
+        Raises DefinitionsError with every problem of the definitions.
+        """
+        from featurestore.operations.make_plan import make_plan
+
+        features = self._wired.features
+        return make_plan(features.project, features.offline, features.online, now=features.clock())
+
+    def apply(self, plan: Plan | None = None) -> Iterator[Progress]:
+        """Carry out `plan`, by default a new one."""
+        from featurestore.operations.apply import apply
+
+        features = self._wired.features
+        yield from apply(
+            self.plan() if plan is None else plan,
+            features.project.catalog,
+            features.offline,
+            features.online,
+            now=features.clock(),
+            chunk_days=features.settings.engine.chunk_days,
+        )
+
+    def backfill(
+        self,
+        *,
+        views: Sequence[str] | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        recompute: bool = False,
+    ) -> Iterator[ChunkFilled]:
+        """Fill what is missing of the views, by default all of them, in the event time `[start, end)`.
+
+        `recompute` fills again what is filled already, for sources whose past was corrected.
+        Raises NotApplied, UnknownName.
+        """
+        from featurestore.operations.fill_views import FillRequest, fill_views
+
+        features = self._wired.features
+        request = FillRequest(self._views(views), _moment(start), _moment(end), recompute)
+        chunk_days = features.settings.engine.chunk_days
+        yield from fill_views(request, features.offline, now=features.clock(), chunk_days=chunk_days)
+
+    def materialize(
+        self, *, views: Sequence[str] | None = None, until: datetime | None = None, full: bool = False
+    ) -> Iterator[Materialized]:
+        """Copy what has newly become true up to `until`, by default now, into the online store.
+
+        `full` copies every key, and removes those that are gone. Raises NotApplied, UnknownName.
+        """
+        from featurestore.operations.materialize import MaterializeRequest, materialize
+
+        features = self._wired.features
+        now = features.clock()
+        for view in self._views(views):
+            request = MaterializeRequest(view, _moment(until) or now, full)
+            yield materialize(request, features.offline, features.online, now=now)
+
+    def rejected(self, view: str) -> Rejected:
+        """How many rows of the view's sources can never be a feature's value, and why. Raises NotApplied, UnknownName.
+
+        A row needs an event timestamp, the moment it was known at, and a key.
+        """
+        from featurestore.operations.backfill import count_rejected
+
+        [chosen] = self._views([view])
+        return count_rejected(chosen, self._wired.features.offline)
+
+    def close(self) -> None:
+        """Release everything. Closing twice is harmless."""
+        self._wired.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _views(self, names: Sequence[str] | None) -> tuple[ResolvedView, ...]:
+        """The applied views of these names, each once; all of them for None."""
+        from featurestore.operations.chosen_features import applied_graph
+
+        graph = applied_graph(self._wired.features.project.catalog).graph
+        return graph.views if names is None else tuple(graph.view(name) for name in dict.fromkeys(names))
+
+
+def _moment(moment: datetime | None) -> datetime | None:
+    """In UTC; a naive moment is read as UTC."""
+    if moment is None:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,0 +1,305 @@
+"""What a client can ask, as frozen records: built and checked here, answered by whichever transport there is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from featurestore.errors import EntityRowsError, InvalidReference, InvalidRequest
+from registry.errors import InvalidModelReference
+
+MOST_ENTITIES = 10_000
+"""In one lookup. More would hold the others up; for many rows there are training sets."""
+
+MOST_AUDITED = 100_000
+
+Row = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Exactly one way of choosing features. Raises InvalidRequest for none or several."""
+
+    service: str | None = None
+    features: tuple[str, ...] | None = None
+    model: str | None = None
+
+    def __post_init__(self) -> None:
+        ways = {"service": self.service, "features": self.features, "model": self.model}
+        given = [name for name, value in ways.items() if value is not None]
+        if len(given) != 1:
+            found = f"got {' and '.join(given)}" if given else "got none of them"
+            raise InvalidRequest(f"Features are chosen by exactly one of service, features and model: {found}.")
+
+    @classmethod
+    def of(
+        cls, *, service: str | None = None, features: Iterable[str] | None = None, model: str | None = None
+    ) -> Choice:
+        if isinstance(features, str):
+            raise InvalidRequest(f"features is a list of references such as ['view:feature'], got {features!r}")
+        if features is not None and not (features := tuple(features)):
+            raise InvalidReference("no features were asked for: name at least one, as view:feature")
+        for text in (service, model, *(features or ())):
+            _check_text("a name of features", text)
+        return cls(service, features, model)
+
+
+@dataclass(frozen=True, slots=True)
+class Online:
+    """Look entities up."""
+
+    choice: Choice
+    rows: tuple[Row, ...]
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PullTrainingSet:
+    choice: Choice
+    spine: pa.Table
+    timestamp: str
+    label: str | None
+    keep_spine: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListDatasets:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDataset:
+    dataset: str
+
+    def __post_init__(self) -> None:
+        _check_name("a dataset's id", self.dataset)
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuild:
+    dataset: str
+
+    def __post_init__(self) -> None:
+        _check_name("a dataset's id", self.dataset)
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    view: str
+    sample: int
+
+    def __post_init__(self) -> None:
+        _check_name("a view's name", self.view)
+        if not (isinstance(self.sample, int) and 1 <= self.sample <= MOST_AUDITED):
+            raise InvalidRequest(f"sample is {self.sample!r:.80}, expected a number of keys from 1 to {MOST_AUDITED}")
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    urn: str
+    down: bool
+
+    def __post_init__(self) -> None:
+        _check_text("a URN", self.urn)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ListModels:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ReadModel:
+    name: str
+
+    def __post_init__(self) -> None:
+        _check_model("a model's name", self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadVersion:
+    """`name@3` or `name@champion`."""
+
+    reference: str
+
+    def __post_init__(self) -> None:
+        _check_reference(self.reference)
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterModel:
+    """`particulars` is what POST /v1/models/{name}/versions takes, but for the artifact."""
+
+    name: str
+    artifact: bytes | Path
+    particulars: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SetAlias:
+    model: str
+    alias: str
+    version: int
+
+    def __post_init__(self) -> None:
+        _check_model("a model's name", self.model)
+        _check_model("an alias", self.alias)
+        if not isinstance(self.version, int) or isinstance(self.version, bool):
+            raise InvalidModelReference(f"{self.version!r:.80} is not a version: they are numbered from 1")
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteAlias:
+    model: str
+    alias: str
+
+    def __post_init__(self) -> None:
+        _check_model("a model's name", self.model)
+        _check_model("an alias", self.alias)
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFile:
+    """A dataset's rows as the Parquet file they are kept in."""
+
+    dataset: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactFile:
+    reference: str
+
+    def __post_init__(self) -> None:
+        _check_reference(self.reference)
+
+
+FeatureQuestion = PullTrainingSet | ListDatasets | ReadDataset | Rebuild | Audit | Lineage | Status | Catalog
+ModelQuestion = ListModels | ReadModel | ReadVersion | SetAlias | DeleteAlias
+Question = FeatureQuestion | ModelQuestion | RegisterModel
+"""Everything that is answered by one document."""
+
+Download = DatasetFile | ArtifactFile
+"""Everything that is answered by bytes."""
+
+
+def checked_rows(entities: Iterable[Row]) -> tuple[Row, ...]:
+    """The rows of a lookup with plain Python values, NumPy's scalars converted. Raises EntityRowsError."""
+    rows = tuple(entities) if not isinstance(entities, Mapping | str | bytes) else None
+    if rows is None:
+        raise EntityRowsError(f"entities is a list of rows, each a dict of columns to values, got {entities!r:.80}")
+    if len(rows) > MOST_ENTITIES:
+        raise EntityRowsError(
+            f"{len(rows)} rows were asked for and {MOST_ENTITIES} may be at once: ask in parts, or pull a training set."
+        )
+    return tuple(_checked_row(row, index) for index, row in enumerate(rows))
+
+
+def utc(moment: datetime | None) -> datetime | None:
+    """A moment without a zone is in UTC."""
+    if moment is None:
+        return None
+    if not isinstance(moment, datetime):
+        raise InvalidRequest(f"at is a datetime, got {moment!r:.80}")
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def row_json(row: Row) -> dict[str, object]:
+    """A checked row as JSON holds it; values that JSON does not know say what they are."""
+    return {name: _value_json(value) for name, value in row.items()}
+
+
+def nameable(text: object) -> bool:
+    """Whether a text can be one part of an address, and so name anything over HTTP."""
+    return _is_text(text) and text not in ("", ".", "..") and "/" not in str(text)
+
+
+def _check_name(what: str, text: object) -> None:
+    if not nameable(text):
+        raise InvalidReference(f"{text!r:.80} can not be {what}")
+
+
+def _check_model(what: str, text: object) -> None:
+    if not nameable(text):
+        raise InvalidModelReference(f"{text!r:.80} can not be {what}")
+
+
+def _check_reference(text: object) -> None:
+    model, _, target = str(text).rpartition("@")
+    if not (nameable(model) and nameable(target)):
+        raise InvalidModelReference(f"{text!r:.80} is not a model version: write name@version or name@alias")
+
+
+def _check_text(what: str, text: object) -> None:
+    if text is not None and not _is_text(text):
+        raise InvalidReference(f"{text!r:.80} can not be {what}")
+
+
+def _is_text(text: object) -> bool:
+    """Half of a surrogate pair is a str, but no text that could be sent."""
+    return isinstance(text, str) and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _checked_row(row: object, index: int) -> Row:
+    if not isinstance(row, Mapping):
+        raise EntityRowsError(f"Row {index} is {type(row).__name__}, expected a mapping of columns to values")
+    return {_column(name, index): _plain(value, index, name) for name, value in row.items()}
+
+
+def _column(name: object, index: int) -> str:
+    if not isinstance(name, str):
+        raise EntityRowsError(f"Row {index} has a column called {name!r:.80}: columns are named by text")
+    return name
+
+
+def _plain(value: object, index: int, name: str) -> object:
+    if value is None or isinstance(value, str | bool | int | float | date):
+        return _exact(value)
+    item = getattr(value, "item", None)  # a scalar of NumPy
+    plain = item() if callable(item) else value
+    if plain is not None and not isinstance(plain, str | bool | int | float | date):
+        raise EntityRowsError(
+            f"Row {index}: '{name}' is {value!r:.80}, expected a text, a number, a bool, a date, a datetime or None"
+        )
+    return plain
+
+
+def _exact(value: object) -> object:
+    """Subclasses, such as an enum's texts or NumPy's floats, as the value they stand for."""
+    match value:
+        case None | bool() | date():
+            return value
+        case str():
+            return str.__str__(value)
+        case int():
+            return int(value)
+        case float():
+            return float(value)
+        case _:
+            raise TypeError(type(value).__name__)
+
+
+def _value_json(value: object) -> object:
+    match value:
+        case float() if not math.isfinite(value):
+            return {"$float": "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"}
+        case datetime():
+            return {"$timestamp": value.isoformat()}
+        case date():
+            return {"$date": value.isoformat()}
+        case _:
+            return value

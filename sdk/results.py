@@ -1,0 +1,257 @@
+"""What a client gives back: training sets and online answers as Arrow, pandas or Polars, and smaller records.
+
+pandas and Polars are loaded here only, and only when they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """A dataset: its manifest, and its rows when they are asked for. The rows are the same bytes every time."""
+
+    manifest: Mapping[str, Any]
+    _read: Callable[[], pa.Table] = field(repr=False, compare=False)
+    _save: Callable[[Path], None] = field(repr=False, compare=False)
+
+    @property
+    def id(self) -> str:
+        return str(self.manifest["id"])
+
+    @property
+    def rows(self) -> int:
+        return int(self.manifest["rows"])
+
+    @property
+    def sha256(self) -> str:
+        """Of the Parquet file that `to_parquet` writes."""
+        return str(self.manifest["result"])
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(self.manifest["warnings"])
+
+    def to_arrow(self) -> pa.Table:
+        """The spine's columns, then the features', in the spine's order."""
+        return self._read()
+
+    def to_pandas(self) -> pd.DataFrame:
+        return pandas_frame(self.to_arrow())
+
+    def to_polars(self) -> pl.DataFrame:
+        return polars_frame(self.to_arrow())
+
+    def to_parquet(self, path: str | Path) -> Path:
+        """Write the rows to `path`: exactly the bytes that `sha256` is of."""
+        target = Path(path)
+        self._save(target)
+        return target
+
+
+@dataclass(frozen=True, slots=True)
+class OnlineColumn:
+    """One feature of an answer: a value, a status and an event timestamp for each row asked for."""
+
+    name: str
+    reference: str
+    dtype: str
+    fingerprint: str
+    values: tuple[object, ...]
+    statuses: tuple[str, ...]
+    event_timestamps: tuple[datetime | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OnlineResult:
+    """The features of each entity, in the order they were asked for, as of `at`."""
+
+    rows: int
+    at: datetime
+    details: tuple[OnlineColumn, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.details)
+
+    def to_dicts(self) -> list[dict[str, object]]:
+        """For each entity: column to value."""
+        return [{column.name: column.values[row] for column in self.details} for row in range(self.rows)]
+
+    def statuses(self) -> list[dict[str, str]]:
+        """For each entity: column to `present`, `null`, `missing` or `expired`."""
+        return [{column.name: column.statuses[row] for column in self.details} for row in range(self.rows)]
+
+    def event_timestamps(self) -> list[dict[str, datetime | None]]:
+        """For each entity: column to when the row behind the value happened."""
+        return [{column.name: column.event_timestamps[row] for column in self.details} for row in range(self.rows)]
+
+    def to_arrow(self) -> pa.Table:
+        arrays = [pa.array(column.values, arrow_type(column.dtype)) for column in self.details]
+        return pa.table(arrays, names=list(self.columns))
+
+    def to_pandas(self) -> pd.DataFrame:
+        return pandas_frame(self.to_arrow())
+
+    def to_polars(self) -> pl.DataFrame:
+        return polars_frame(self.to_arrow())
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One value that is not online what it is offline."""
+
+    key: Mapping[str, object]
+    feature: str
+    online: object
+    offline: object
+
+
+@dataclass(frozen=True, slots=True)
+class AuditResult:
+    """What comparing `keys` keys, `values` values, found at the moment up to which the view is online."""
+
+    view: str
+    at: datetime
+    keys: int
+    values: int
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LineageTree:
+    """A node with what lies beyond it. `kind` is `direct`, or `indirect` where it only decides which rows count.
+
+    `repeated`: its branches stand where the node was first shown.
+    """
+
+    urn: str
+    kind: str
+    branches: tuple[LineageTree, ...]
+    repeated: bool = False
+
+    def urns(self) -> Iterator[str]:
+        """Every URN of the tree, the root first."""
+        yield self.urn
+        for branch in self.branches:
+            yield from branch.urns()
+
+
+class Record(Mapping[str, Any]):
+    """A document of the registry: a mapping that can not be changed, as the HTTP interface describes it."""
+
+    __slots__ = ("_document",)
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._document = dict(document)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._document[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._document)
+
+    def __len__(self) -> int:
+        return len(self._document)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._document!r})"
+
+
+class ModelVersion(Record):
+    """One registered version; `version["params"]` and so on beside the attributes. Metrics are floats, NaN too."""
+
+    __slots__ = ()
+
+    @property
+    def model(self) -> str:
+        return str(self["model"])
+
+    @property
+    def version(self) -> int:
+        return int(self["version"])
+
+    @property
+    def reference(self) -> str:
+        """Such as `fraud@3`."""
+        return str(self["reference"])
+
+    @property
+    def urn(self) -> str:
+        return f"model:{self.reference}"
+
+    @property
+    def dataset(self) -> str | None:
+        dataset: str | None = self["dataset"]
+        return dataset
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        return dict(self["metrics"])
+
+
+class RegisteredModel(Record):
+    """A model, and when it was asked for by name, its `versions` and `aliases`."""
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        return str(self["name"])
+
+    @property
+    def versions(self) -> tuple[ModelVersion, ...]:
+        return tuple(self.get("versions", ()))
+
+    @property
+    def aliases(self) -> dict[str, int]:
+        return {alias["name"]: alias["version"] for alias in self.get("aliases", ())}
+
+
+def arrow_type(dtype: str) -> pa.DataType:
+    """The Arrow type of one of our types, by its name."""
+    match dtype:
+        case "date":
+            return pa.date32()
+        case "timestamp":
+            return pa.timestamp("us", tz="UTC")
+        case _:
+            return pa.type_for_alias(dtype)
+
+
+def pandas_frame(table: pa.Table) -> pd.DataFrame:
+    """Integers and booleans with nulls become pandas' nullable types, because floats would round them."""
+    import pandas as pd
+
+    frame = table.to_pandas()
+    nullable = {
+        field.name: pd.array(table[index].to_pylist(), dtype=_nullable(field.type))
+        for index, field in enumerate(table.schema)
+        if table[index].null_count and (pa.types.is_integer(field.type) or pa.types.is_boolean(field.type))
+    }
+    return frame.assign(**nullable) if nullable else frame
+
+
+def polars_frame(table: pa.Table) -> pl.DataFrame:
+    import polars as pl
+
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table never becomes a Series
+    return frame
+
+
+def _nullable(kind: pa.DataType) -> str:
+    """`Int64` for int64, `UInt8` for uint8, `boolean` for bool."""
+    text = str(kind)
+    return "boolean" if text == "bool" else text.replace("uint", "UInt").replace("int", "Int")

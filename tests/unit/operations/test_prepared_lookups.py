@@ -1,0 +1,96 @@
+"""Prepared lookups are kept as long as they are true, and no more of them than is allowed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from featurestore.adapters.memory_state import MemoryCatalog
+from featurestore.errors import InvalidRequest, NotApplied, UnknownName, UnsupportedOperation
+from featurestore.graph.resolved import FeatureSet, Graph, ServiceEntry
+from featurestore.operations.chosen_features import FeatureChoice
+from featurestore.operations.prepared_lookups import NoModels, PreparedLookups
+
+NOON = datetime(2014, 1, 1, 12, tzinfo=UTC)
+FIRST = FeatureChoice(service="s1")
+
+
+def graph(*services: str) -> Graph:
+    return Graph(services=tuple(ServiceEntry(name, (), ()) for name in services))
+
+
+class OneModel:
+    """Version 1 of `m`, or 2 when the alias was moved there."""
+
+    def __init__(self) -> None:
+        self.champion = "m@1"
+        self.read = 0
+
+    def version_of(self, model: str) -> str:
+        return self.champion if model == "m@champion" else model
+
+    def features_of(self, version: str) -> FeatureSet:
+        self.read += 1
+        return FeatureSet(version, (), (), (), ())
+
+
+@pytest.fixture
+def catalog() -> MemoryCatalog:
+    found = MemoryCatalog()
+    found.promote(graph("s1", "s2"), NOON)
+    return found
+
+
+def test_a_lookup_is_prepared_once(catalog: MemoryCatalog) -> None:
+    lookups = PreparedLookups(catalog, NoModels())
+
+    assert lookups.of(FIRST) is lookups.of(FeatureChoice(service="s1"))
+
+
+def test_another_apply_means_other_features(catalog: MemoryCatalog) -> None:
+    lookups = PreparedLookups(catalog, NoModels())
+    before = lookups.of(FIRST)
+    catalog.promote(graph("s1"), NOON)
+
+    assert lookups.of(FIRST) is not before
+    with pytest.raises(UnknownName, match="s2"):
+        lookups.of(FeatureChoice(service="s2"))
+
+
+def test_no_more_are_kept_than_may_be_and_the_longest_unused_goes_first(catalog: MemoryCatalog) -> None:
+    lookups = PreparedLookups(catalog, OneModel(), most_kept=2)
+    first = lookups.of(FIRST)
+    second = lookups.of(FeatureChoice(service="s2"))
+    lookups.of(FIRST)
+    lookups.of(FeatureChoice(model="m@1"))
+
+    assert lookups.of(FIRST) is first
+    assert lookups.of(FeatureChoice(service="s2")) is not second
+
+
+def test_an_alias_is_followed_each_time_and_a_versions_features_are_read_once(catalog: MemoryCatalog) -> None:
+    models = OneModel()
+    lookups = PreparedLookups(catalog, models)
+    champion = FeatureChoice(model="m@champion")
+    told = [lookups.of(champion), lookups.of(champion), lookups.of(FeatureChoice(model="m@1"))]
+    models.champion = "m@2"
+
+    assert [one.features.service for one in (*told, lookups.of(champion))] == ["m@1", "m@1", "m@1", "m@2"]
+    assert models.read == 2
+
+
+def test_nothing_can_be_chosen_before_the_first_apply() -> None:
+    with pytest.raises(NotApplied, match="knownat apply"):
+        PreparedLookups(MemoryCatalog(), NoModels()).of(FIRST)
+
+
+def test_a_store_without_a_registry_knows_no_models(catalog: MemoryCatalog) -> None:
+    with pytest.raises(UnsupportedOperation, match="no model registry"):
+        PreparedLookups(catalog, NoModels()).of(FeatureChoice(model="m@1"))
+
+
+@pytest.mark.parametrize("ways", [{}, {"service": "a", "model": "b"}, {"service": "", "features": ()}])
+def test_features_are_chosen_in_one_way(ways: dict[str, str]) -> None:
+    with pytest.raises(InvalidRequest, match="exactly one"):
+        FeatureChoice(**ways)  # type: ignore[arg-type]
