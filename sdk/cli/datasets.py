@@ -1,0 +1,96 @@
+"""`knownat training-set` and `knownat rebuild`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sdk.cli.choice import FeaturesOption, ServiceOption, check_one, references
+from sdk.cli.invocation import Invocation, client_command
+from sdk.cli.output import lines
+
+if TYPE_CHECKING:
+    from sdk.results import TrainingSet
+
+OutOption = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the rows here, as Parquet.")]
+
+
+@client_command
+def training_set(
+    call: Invocation,
+    spine: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Parquet: one row for each question, with the keys and the moment of asking.",
+        ),
+    ],
+    service: ServiceOption = None,
+    features: FeaturesOption = None,
+    timestamp: Annotated[str, typer.Option(metavar="COLUMN", help="Says when a row asks.")] = "event_timestamp",
+    label: Annotated[str | None, typer.Option(metavar="COLUMN", help="What a model shall predict.")] = None,
+    out: OutOption = None,
+) -> None:
+    """Join features to a spine as they were known at each row's moment, and remember how: a dataset with an id."""
+    check_one(service=service, features=features)
+    _check_spine(spine)
+    _check_out(out, spine)
+    with call.client() as client:
+        made = client.training_set(
+            spine, service=service, features=references(features), timestamp=timestamp, label=label
+        )
+        _write(made, out)
+        data = {"id": made.id, "rows": made.rows, "sha256": made.sha256, "warnings": made.warnings, "out": out}
+    call.output.answer(
+        data,
+        lambda: lines(
+            f"dataset  {made.id}",
+            f"rows     {made.rows:,}",
+            f"sha256   {made.sha256}",
+            *(f"warning  {warning}" for warning in made.warnings),
+            *([f"written  {out}"] if out else []),
+            f"Next: knownat rebuild {made.id[:12]}, or knownat register NAME FILE --dataset {made.id[:12]}",
+        ),
+    )
+
+
+@client_command
+def rebuild(
+    call: Invocation,
+    dataset: Annotated[str, typer.Argument(metavar="ID", help="The dataset's id, or the start of it.")],
+    out: OutOption = None,
+) -> None:
+    """Compute a dataset again from what it was made of, and compare the bytes. Exits with 1 when they differ."""
+    _check_out(out, None)
+    with call.client() as client:
+        again = client.rebuild(dataset)
+        _write(again, out)
+        data = {"id": again.id, "equal": True, "rows": again.rows, "sha256": again.sha256, "out": out}
+    call.output.answer(
+        data, lambda: lines(f"equal: dataset {again.id[:12]} has {again.rows:,} rows and sha256 {again.sha256} again")
+    )
+
+
+def _write(made: TrainingSet, out: Path | None) -> None:
+    if out is not None:
+        made.to_parquet(out)
+
+
+def _check_spine(spine: Path) -> None:
+    with spine.open("rb") as file:
+        if file.read(4) != b"PAR1":
+            raise typer.BadParameter(f"{spine} is not a Parquet file: write it as Parquet first", param_hint="--spine")
+
+
+def _check_out(out: Path | None, spine: Path | None) -> None:
+    """Before the work, not after it."""
+    if out is None:
+        return
+    if not out.resolve().parent.is_dir() or out.is_dir():
+        raise typer.BadParameter(f"{out} can not be written: its folder does not exist", param_hint="--out")
+    if spine is not None and out.resolve() == spine.resolve():
+        raise typer.BadParameter("that is the spine itself: name another file", param_hint="--out")

@@ -1,0 +1,27 @@
+"""`knownat status`: how far each view is filled, offline and online."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sdk.cli.invocation import Invocation, client_command
+from sdk.cli.output import table
+
+
+@client_command
+def status(call: Invocation) -> None:
+    """Show for each view its rows, and up to when it is filled offline and online."""
+    with call.client() as client:
+        views = client.status()
+    rows = [
+        (one["view"], one["table"], one["version"], one["rows"], _moment(one["filled_to"]), _moment(one["online_to"]))
+        for one in views
+    ]
+    call.output.answer(
+        {"views": views},
+        lambda: table(("view", "table", "version", "rows", "filled to", "online to"), rows),
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
