@@ -34,7 +34,9 @@ def write_project(folder: Path, sizes: Sizes) -> pa.Table:
     data.mkdir(parents=True)
     for view in range(sizes.views):
         features = {f"value_{n}": random.normal(size=sizes.rows) for n in range(sizes.features)}
-        table = pa.table({"user": random.integers(0, sizes.keys, sizes.rows), "happened": _moments(random, sizes.rows)} | features)
+        table = pa.table(
+            {"user": random.integers(0, sizes.keys, sizes.rows), "happened": _moments(random, sizes.rows)} | features
+        )
         pq.write_table(table, data / f"source_{view}.parquet")
     (folder / "definitions").mkdir()
     (folder / "definitions" / "features.py").write_text(_definitions(sizes))

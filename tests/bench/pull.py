@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -13,6 +14,7 @@ from featurestore.compiler.point_in_time import SPINE, point_in_time, relation_o
 from featurestore.graph.selection import referenced_features
 from featurestore.operations.spine import spine_relation
 from featurestore.ports.engine import Query
+from registry.wiring import open_project as open_wired
 from sdk import open_project
 from tests.bench.history import Sizes, write_project
 
@@ -31,25 +33,23 @@ def _measure(folder: Path, sizes: Sizes) -> None:
         for _ in project.apply():
             pass
         print(f"\n{sizes.views} views of {sizes.rows:,} rows backfilled in {perf_counter() - started:.2f} s")
-        features = project.features
-        graph = features.project.catalog.current()
-        assert graph is not None
-        chosen = referenced_features(graph.graph, [f"view_{view}:*" for view in range(sizes.views)])
+    wired = open_wired(folder)
+    features = wired.features
+    applied = features.project.catalog.current()
+    assert applied is not None
+    chosen = referenced_features(applied.graph, [f"view_{view}:*" for view in range(sizes.views)])
 
-        def ours() -> pa.Table:
-            relations = {
-                relation_of(view): features.offline.tables.snapshot(view.table).files for view in chosen.views
-            }
-            rows = spine_relation(spine, chosen, timestamp="event_timestamp")
-            query = Query(point_in_time(chosen), {**relations, SPINE: rows})
-            return features.offline.engine.stream(query).read_all()
+    def ours() -> pa.Table:
+        relations = {relation_of(view): features.offline.tables.snapshot(view.table).files for view in chosen.views}
+        rows = spine_relation(spine, chosen, timestamp="event_timestamp")
+        query = Query(point_in_time(chosen), {**relations, SPINE: rows})
+        return features.offline.engine.stream(query).read_all()
 
-        _compare(ours, lambda: _polars(folder / "data", spine, sizes), sizes)
+    _compare(ours, lambda: _polars(folder / "data", spine, sizes), sizes)
+    wired.close()
 
 
-def _compare(ours: object, theirs: object, sizes: Sizes) -> None:
-    assert callable(ours)
-    assert callable(theirs)
+def _compare(ours: Callable[[], pa.Table], theirs: Callable[[], pa.Table], sizes: Sizes) -> None:
     if ours().num_rows != sizes.spine or theirs().num_rows != sizes.spine:
         raise AssertionError("a join lost rows")
     seconds: dict[str, list[float]] = {"Knownat": [], "Polars": []}
