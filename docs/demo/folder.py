@@ -12,13 +12,16 @@ NAME = "flights"
 DEFINITIONS = Path(__file__).parents[2] / "definitions"
 
 _SETTINGS = """\
-# Written by the demo. `knownat` reads it: try .venv/bin/knownat --project {folder} status
+# Written by the demo; `knownat` reads it.
 name = "{name}"
 definitions = "{definitions}"
 data_folder = "data"
 
 # The data ends here, so time stands still here. A project of your own has no such line: it takes the machine's clock.
 clock = {clock}
+
+[engine]
+memory_limit = "1GB"  # as fast here as the default of 4GB, and this fits a small machine
 """
 
 
@@ -68,7 +71,6 @@ def create_project(root: Path, scope: Scope) -> DemoFolder:
     folder = DemoFolder(root.resolve())
     folder.data.mkdir(parents=True, exist_ok=True)
     settings = _SETTINGS.format(
-        folder=root,
         name=NAME,
         definitions=Path(os.path.relpath(DEFINITIONS, folder.root)).as_posix(),
         clock=scope.clock.strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle  # noqa: S403 - the demo reads nothing but what it wrote itself
+import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -71,7 +71,7 @@ def identity() -> str:
 def _says_something(values: pa.ChunkedArray) -> bool:
     """Whether a column is a number and ever changes. (scikit-learn 1.9 can not bin one that does not.)"""
     is_number = pa.types.is_floating(values.type) or pa.types.is_integer(values.type)
-    return is_number and pc.count_distinct(values).as_py() > 1
+    return bool(is_number and pc.count_distinct(values).as_py() > 1)
 
 
 def _labels(known: pa.Table) -> Any:

@@ -9,13 +9,14 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 Facts = TypeVar("Facts")
+Facts_co = TypeVar("Facts_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Generic[Facts]):
+class Outcome(Generic[Facts_co]):
     """What a step came to, and how long it took when it was done. `already`: that was in an earlier run."""
 
-    facts: Facts
+    facts: Facts_co
     seconds: float
     already: bool = False
 

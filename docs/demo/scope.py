@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from featurestore.intervals import Interval
 
@@ -18,6 +18,10 @@ class Scope:
     """Where the project's time stands still: the data ends here."""
     train: Interval
     replay: Interval
+
+    @property
+    def replay_hours(self) -> int:
+        return int((self.replay.end - self.replay.start) / timedelta(hours=1))
 
 
 YEAR = Scope(
