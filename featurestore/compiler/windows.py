@@ -76,16 +76,14 @@ def window_values(
     """For each row of `points` (the keys and `hop`, distinct, no nulls): the keys, `hop`, and the features at the
     boundary that begins hop `hop`, merged from the table named `tiles`."""
     plan = _Plan(view, tuple(key.name for key in view.keys), _windowed(view, features), tiles)
+    merged = _merged_states(plan)
     values = [named(cast(_value(view, feature), feature.dtype), feature.name) for feature in features]
-    select = exp.select(*columns([*plan.keys, HOP], "at"), *values, copy=False).from_(table(POINTS, "at"), copy=False)
+    select = exp.select(*columns([*plan.keys, HOP]), *values, copy=False).from_(merged.subquery("merged"), copy=False)
     parts = {POINTS: points, _LATE: _late(plan)}
     if plan.added:
         parts[_RUNNING] = _running_totals(plan)
-        _join_totals(select, plan)
     if plan.framed:
         parts[_TIMELINE], parts[_FRAMED] = _timeline(plan), _frames(plan)
-        select.join(table(_FRAMED), on=_same_point(view, _FRAMED), join_type="left", copy=False)
-    select.join(table(_LATE, "late"), on=_same_point(view, "late"), join_type="left", copy=False)
     for name, tree in parts.items():
         select.with_(exp.to_identifier(name, quoted=True), as_=tree, copy=False)
     return select
@@ -209,19 +207,33 @@ def _late(plan: _Plan) -> exp.Select:
     )
 
 
+def _merged_states(plan: _Plan) -> exp.Select:
+    """For each point, every state merged over its window: a column each."""
+    states = [named(_merged(part), part.name) for part in plan.windowed]
+    select = exp.select(*columns([*plan.keys, HOP], "at"), *states, copy=False).from_(table(POINTS, "at"), copy=False)
+    if plan.added:
+        _join_totals(select, plan)
+    if plan.framed:
+        select.join(table(_FRAMED), on=_same_point(plan.view, _FRAMED), join_type="left", copy=False)
+    return select.join(table(_LATE, "late"), on=_same_point(plan.view, "late"), join_type="left", copy=False)
+
+
+def _merged(part: _Windowed) -> exp.Expr:
+    late = column(part.name, "late")
+    match part.state.merge:
+        case Merge.ADD:
+            upto = _or_zero(column(part.state.name, _before(0)))
+            before = _or_zero(column(part.state.name, _before(part.hops)))
+            return exp.Add(this=exp.Sub(this=upto, expression=before), expression=_or_zero(late))
+        case Merge.LEAST:
+            return function("LEAST", column(part.name, _FRAMED), late)
+        case Merge.GREATEST:
+            return function("GREATEST", column(part.name, _FRAMED), late)
+
+
 def _value(view: ResolvedView, feature: ResolvedFeature) -> exp.Expr:
     hops = _hops(view, feature)
-    state: dict[Part, exp.Expr] = {}
-    for part in parts_of(feature, view):
-        name = _Windowed(part, hops).name
-        if part.merge is Merge.ADD:
-            inside = exp.Sub(
-                this=_or_zero(column(part.name, _before(0))), expression=_or_zero(column(part.name, _before(hops)))
-            )
-            state[part.part] = exp.paren(exp.Add(this=inside, expression=_or_zero(column(name, "late"))))
-        else:
-            chosen = "LEAST" if part.merge is Merge.LEAST else "GREATEST"
-            state[part.part] = function(chosen, column(name, _FRAMED), column(name, "late"))
+    state: dict[Part, exp.Expr] = {part.part: column(_Windowed(part, hops).name) for part in parts_of(feature, view)}
     return merged_value(feature, view, state)
 
 

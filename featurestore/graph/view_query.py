@@ -159,6 +159,14 @@ def _direct_and_filter(scope: Scope, column: WrittenColumn, value: exp.Expr) -> 
 
 
 def _sorted(tree: exp.Select) -> exp.Select:
+    """The query with the columns of each SELECT in the order of their names, wherever only names tell them apart."""
     ordered = tree.copy()
-    ordered.set("expressions", sorted(ordered.selects, key=lambda select: select.alias))
+    by_name = [
+        node.this
+        for node in ordered.find_all(exp.CTE, exp.Subquery)
+        if isinstance(node.parent, exp.From | exp.Join | exp.With) and not node.alias_column_names
+    ]
+    for select in (ordered, *by_name):
+        if isinstance(select, exp.Select):
+            select.set("expressions", sorted(select.selects, key=lambda column: column.alias_or_name))
     return ordered
