@@ -20,6 +20,7 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from pydantic_settings import SettingsError as UnreadableVariable
 
 from featurestore.errors import SettingsError
 
@@ -61,7 +62,12 @@ class Settings(BaseSettings):
     """A project's settings. Build them with `read_settings`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="KNOWNAT_", env_nested_delimiter="__", extra="forbid", frozen=True, toml_file=None
+        env_prefix="KNOWNAT_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        toml_file=None,
+        hide_input_in_errors=True,  # a traceback is no place for a password either
     )
 
     folder: Path
@@ -109,10 +115,16 @@ def read_settings(folder: Path, overrides: Mapping[str, object] | None = None) -
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file} is not TOML: {error}") from error
     try:
-        return Settings(**{**_merged(values, overrides or {}), "folder": folder.resolve()})
+        settings = Settings(**{**_merged(values, overrides or {}), "folder": folder})
     except ValidationError as error:
         told = "\n".join(f"  {'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors())
         raise SettingsError(f"{file} or the environment has settings that are wrong:\n{told}") from error
+    except UnreadableVariable as error:
+        raise SettingsError(
+            f"The environment has a setting that is wrong: {error}. The values of a table are set one by one, as in "
+            "KNOWNAT_ONLINE__URL."
+        ) from error
+    return settings.model_copy(update={"folder": folder.resolve()})  # where the file is, whatever KNOWNAT_FOLDER says
 
 
 def _merged(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -200,7 +200,7 @@ class ModelsClient:
         target = Path(path)
         if target.is_dir():
             version = _document(self._transport.ask(requests.ReadVersion(reference)))
-            target /= version["artifact"]["file_name"]
+            target /= Path(version["artifact"]["file_name"]).name  # a server has no say in which folder
         _save(self._transport, requests.ArtifactFile(reference), target)
         return target
 

@@ -54,8 +54,12 @@ class Project:
         return self._client
 
     def views(self, names: Sequence[str] | None = None) -> tuple[str, ...]:
-        """The applied views' names: all of them, or `names` when each is one. Raises NotApplied, UnknownName."""
-        return tuple(view.name for view in self._views(names))
+        """The names of the views that are kept filled: all of them, or `names` when each is one.
+
+        Those are the applied views and, at the fingerprints that models were trained on, earlier ones.
+        Raises NotApplied, UnknownName.
+        """
+        return tuple(dict.fromkeys(view.name for view in self._views(names)))
 
     def plan(self) -> Plan:
         """What must happen for the definitions to be what readers see. Reads only.
@@ -122,9 +126,11 @@ class Project:
         A row needs an event timestamp, the moment it was known at, and a key.
         """
         from featurestore.operations.backfill import count_rejected
+        from featurestore.operations.chosen_features import applied_graph
 
-        [chosen] = self._views([view])
-        return count_rejected(chosen, self._wired.features.offline)
+        features = self._wired.features
+        chosen = applied_graph(features.project.catalog).graph.view(view)
+        return count_rejected(chosen, features.offline)
 
     def close(self) -> None:
         """Release everything. Closing twice is harmless."""
@@ -139,11 +145,15 @@ class Project:
         self.close()
 
     def _views(self, names: Sequence[str] | None) -> tuple[ResolvedView, ...]:
-        """The applied views of these names, each once; all of them for None."""
-        from featurestore.operations.chosen_features import applied_graph
+        """The views of these names, by default all: as they are applied, and as models were trained on them."""
+        from featurestore.errors import UnknownName
+        from featurestore.operations.served_views import served_views
 
-        graph = applied_graph(self._wired.features.project.catalog).graph
-        return graph.views if names is None else tuple(graph.view(name) for name in dict.fromkeys(names))
+        served = served_views(self._wired.features.project)
+        known = {view.name for view in served}
+        if unknown := [name for name in names or () if name not in known]:
+            raise UnknownName("feature view", unknown[0], known)
+        return tuple(view for view in served if names is None or view.name in names)
 
 
 def _moment(moment: datetime | None) -> datetime | None:

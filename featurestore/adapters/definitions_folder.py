@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 
@@ -61,7 +62,9 @@ def _names_another_module(folder: Path) -> bool:
     if folder.name in sys.stdlib_module_names:
         return True
     module = sys.modules.get(folder.name)
-    places = [*getattr(module, "__path__", ()), getattr(module, "__file__", None)]
+    elsewhere = [entry for entry in sys.path if Path(entry).resolve() != folder.parent]
+    installed = PathFinder.find_spec(folder.name, elsewhere)
+    places = [*getattr(module, "__path__", ()), getattr(module, "__file__", None), installed and installed.origin]
     return any(place and not Path(place).resolve().is_relative_to(folder) for place in places)
 
 

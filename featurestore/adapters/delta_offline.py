@@ -43,13 +43,17 @@ class DeltaOfflineStore:
         if self.exists(table):
             return
         path.mkdir(parents=True, exist_ok=True)
-        DeltaTable.create(
-            str(path),
-            schema=schema,
-            mode="ignore",
-            partition_by=[DAY_COLUMN],
-            configuration=_CONFIGURATION,
-        )
+        try:
+            DeltaTable.create(
+                str(path),
+                schema=schema,
+                mode="ignore",
+                partition_by=[DAY_COLUMN],
+                configuration=_CONFIGURATION,
+            )
+        except CommitFailedError:
+            if not self.exists(table):  # otherwise another process created it in the same moment
+                raise
         _sync_log(path, 0)
         _sync(self._folder)
 
@@ -59,9 +63,9 @@ class DeltaOfflineStore:
     def staging_folder(self, table: str) -> str:
         return str(self._path(table))
 
-    def replace(self, table: str, days: Interval, files: tuple[DataFile, ...]) -> int:
+    def replace(self, table: str, days: Interval, files: tuple[DataFile, ...], *, based_on: int) -> int:
         path = self._path(table)
-        delta = self._open(table)
+        delta = self._open(table, based_on)
         removed = [
             RemoveAction(
                 path=str(row["path"]), data_change=True, deletion_timestamp=_now_milliseconds(),
@@ -76,7 +80,7 @@ class DeltaOfflineStore:
             _sync(folder)
         _sync(path)
         if not files and not removed:
-            return int(delta.version())
+            return based_on
         try:
             delta.create_write_transaction(
                 [*(_add(file) for file in files), *removed], mode="append", schema=delta.schema(),
@@ -86,8 +90,9 @@ class DeltaOfflineStore:
             raise ConcurrentChange(
                 f"Another process changed the table {table} at the same time. Nothing was written; run it again."
             ) from error
-        _sync_log(path, int(delta.version()))
-        return int(delta.version())
+        committed = based_on + 1  # a table object opened at a version stays at it; any other writer is a conflict
+        _sync_log(path, committed)
+        return committed
 
     def snapshot(self, table: str, *, version: int | None = None, days: Interval | None = None) -> Snapshot:
         delta = self._open(table, version)

@@ -41,6 +41,10 @@ class MemoryCoverage:
             older = tuple(other for other in self._fills.get(table, ()) if not _contains(fill, other))
             self._fills[table] = (fill, *older)
 
+    def forget(self, table: str) -> None:
+        with self._lock:
+            self._fills.pop(table, None)
+
 
 class MemoryMaterializations:
     def __init__(self) -> None:
@@ -68,4 +72,5 @@ class MemoryDatasets:
 
 
 def _contains(outer: FilledInterval, inner: FilledInterval) -> bool:
-    return outer.interval.start <= inner.interval.start and inner.interval.end <= outer.interval.end
+    within = outer.interval.start <= inner.interval.start and inner.interval.end <= outer.interval.end
+    return within and inner.version <= outer.version

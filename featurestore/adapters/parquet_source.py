@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from featurestore.errors import SourceError
@@ -17,7 +18,8 @@ from featurestore.spec.source import Source
 
 
 class ParquetSources:
-    """Finds the files of sources, whose paths are relative to `folder`. Reads footers only, never rows."""
+    """Finds the files of sources, whose paths are relative to `folder`. Reads footers, and rows only where
+    those say too little."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -28,7 +30,9 @@ class ParquetSources:
         schema = footers[0].schema.to_arrow_schema()
         for path, footer in zip(files, footers, strict=True):
             _check_same(source, schema, footer.schema.to_arrow_schema(), path)
-        spans = [_span(footer, source.event_timestamp) for footer in footers if source.event_timestamp in schema.names]
+        timestamp = source.event_timestamp
+        dated = timestamp in schema.names and is_moment(schema.field(timestamp).type)
+        spans = [_span(path, footer, timestamp) for path, footer in zip(files, footers, strict=True) if dated]
         known = [span for span in spans if span is not None]
         return SourceSnapshot(
             source=source.name,
@@ -73,25 +77,38 @@ def _footer(source: Source, path: Path) -> pq.FileMetaData:
 def _check_same(source: Source, expected: pa.Schema, found: pa.Schema, path: Path) -> None:
     if expected.names == found.names and expected.types == found.types:
         return
-    differing = sorted({field.name for field in set(expected) ^ set(found)})
-    raise SourceError(
-        f"source '{source.name}': {path} has other columns than the files before it: {', '.join(differing)}"
-    )
+    types = [dict(zip(schema.names, schema.types, strict=True)) for schema in (expected, found)]
+    differing = sorted(name for name in types[0].keys() | types[1].keys() if types[0].get(name) != types[1].get(name))
+    what = f"other columns: {', '.join(differing)}" if differing else "its columns in another order"
+    raise SourceError(f"source '{source.name}': {path} is not like the files before it, it has {what}")
 
 
-def _span(footer: pq.FileMetaData, column: str) -> tuple[datetime, datetime] | None:
-    """The first and last moment of a column from its statistics; None where there are none."""
-    index = footer.schema.to_arrow_schema().names.index(column)
-    if not is_moment(footer.schema.to_arrow_schema().field(column).type):
-        return None
-    statistics = [footer.row_group(group).column(index).statistics for group in range(footer.num_row_groups)]
-    spans = [(_moment(part.min), _moment(part.max)) for part in statistics if part is not None and part.has_min_max]
-    if not spans:
-        return None
-    return min(first for first, _ in spans), max(last for _, last in spans)
+def _span(path: Path, footer: pq.FileMetaData, column: str) -> tuple[datetime, datetime] | None:
+    """The first and last moment of a column; None where there is none. Row groups whose writer left out statistics
+    (as Spark does for INT96) are read, that column alone."""
+    [leaf] = [index for index in range(footer.num_columns) if footer.schema.column(index).path == column]
+    spans: list[tuple[datetime, datetime] | None] = []
+    for group in range(footer.num_row_groups):
+        found = footer.row_group(group).column(leaf)
+        statistics = found.statistics
+        if statistics is not None and statistics.has_min_max:
+            spans.append((_moment(statistics.min), _moment(statistics.max)))
+        elif statistics is None or statistics.null_count != found.num_values:
+            spans.append(_read_span(path, group, column))
+    known = [span for span in spans if span is not None]
+    return (min(first for first, _ in known), max(last for _, last in known)) if known else None
+
+
+def _read_span(path: Path, group: int, column: str) -> tuple[datetime, datetime] | None:
+    with pq.ParquetFile(path) as file:
+        values = file.read_row_group(group, columns=[column])[column]
+    moments = values.cast(pa.timestamp("us", tz=getattr(values.type, "tz", None)), safe=False)
+    span = pc.min_max(moments).as_py()
+    return None if span["min"] is None else (_moment(span["min"]), _moment(span["max"]))
 
 
 def _moment(value: datetime | date) -> datetime:
     if not isinstance(value, datetime):
         return datetime.combine(value, time(), UTC)
+    value = datetime.combine(value.date(), value.time(), value.tzinfo)  # of a nanosecond type, without its nanoseconds
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

@@ -65,6 +65,7 @@ class SqlCoverage:
             (tables.filled_interval.c.table_name == table)
             & (tables.filled_interval.c.start_at >= fill.interval.start)
             & (tables.filled_interval.c.end_at <= fill.interval.end)
+            & (tables.filled_interval.c.version <= fill.version)
         )
         with self._database.write(f"coverage:{table}") as connection:
             connection.execute(delete(tables.filled_interval).where(contained))
@@ -79,6 +80,10 @@ class SqlCoverage:
                     filled_at=fill.filled_at,
                 )
             )
+
+    def forget(self, table: str) -> None:
+        with self._database.write(f"coverage:{table}") as connection:
+            connection.execute(delete(tables.filled_interval).where(tables.filled_interval.c.table_name == table))
 
 
 class SqlMaterializations:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from sqlglot import exp, parse_one
 
 from featurestore.compiler.tiles import tiles
-from featurestore.compiler.trees import cast_to, column, columns, function, moment, named, not_null, table
+from featurestore.compiler.trees import cast, cast_to, column, columns, function, moment, named, not_null, table
 from featurestore.graph.resolved import ResolvedView
 from featurestore.graph.sql_text import DIALECT
 from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
 from featurestore.intervals import Interval
+from featurestore.spec.dtypes import DType
 
 EVENT_DAY = "event_day"
 _SOURCE_ROWS = "__source_rows"
@@ -29,7 +30,9 @@ def stored_rows(view: ResolvedView, interval: Interval) -> exp.Select:
         column(EVENT_TIMESTAMP) < moment(interval.end),
         *not_null([KNOWN_AT, *keys]),
     )
-    rows = _source_rows(view, exp.select("*").from_(table(_SOURCE_ROWS)).where(inside))
+    values = [*view.keys, *(view.inputs if view.is_windowed else view.stored_values)]
+    selected = [*columns([EVENT_TIMESTAMP, KNOWN_AT]), *(_in_utc(value.name, value.dtype) for value in values)]
+    rows = _source_rows(view, exp.select(*selected).from_(table(_SOURCE_ROWS)).where(inside))
     return tiles(view, rows) if view.is_windowed else _distinct_rows(view, rows)
 
 
@@ -54,6 +57,11 @@ def view_rows(view: ResolvedView) -> exp.Query:
 
 def _source_rows(view: ResolvedView, select: exp.Select) -> exp.Select:
     return select.with_(exp.to_identifier(_SOURCE_ROWS, quoted=True), as_=view_rows(view))
+
+
+def _in_utc(name: str, dtype: DType) -> exp.Expr:
+    """A stored column. A timestamp without a zone is read as UTC; other types are what the query gives."""
+    return named(cast(column(name), dtype), name) if dtype is DType.TIMESTAMP else column(name)
 
 
 def _distinct_rows(view: ResolvedView, rows: exp.Select) -> exp.Select:

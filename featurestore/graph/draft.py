@@ -105,6 +105,6 @@ def _duplicates(declarations: Declarations) -> Iterator[Problem]:
     for kind, items in kinds:
         first: dict[str, Declaration] = {}
         for item in items:
-            if (earlier := first.setdefault(item.name, item)) is not item:
+            if (earlier := first.setdefault(item.name.lower(), item)) is not item:
                 what = f"{kind} '{item.name}' is declared twice"
                 yield Problem(item.declared_at, what, f"the first is at {earlier.declared_at}; rename or remove one")

@@ -30,7 +30,7 @@ def indirect_columns(scope: Scope) -> Columns:
     """The source columns that decide which rows `scope` yields, in it and in everything below it."""
     found: set[SourceColumn] = set()
     for clause in _ROW_CLAUSES:
-        if (part := scope.expression.args.get(clause)) is not None:
+        if isinstance(part := scope.expression.args.get(clause), exp.Expr):
             found |= direct_columns(scope, part)
     for join in scope.expression.args.get("joins") or ():
         for part in (join.args.get("on"), *(join.args.get("using") or ())):

@@ -41,6 +41,8 @@ def draft_on_demand(declarations: Declarations, graph: Graph) -> tuple[DraftOnDe
             drafts.append(_draft(feature, views))
         except (UnreadableSql, UnknownName) as error:
             problems.append(Problem(feature.declared_at, f"on-demand feature '{feature.name}': {error}"))
+    read = {draft.declaration.name: draft.references for draft in drafts}
+    problems += [problem for service in declarations.services for problem in _role_problems(service, read, graph)]
     if problems:
         raise DefinitionsError(problems)
     return tuple(drafts)
@@ -138,6 +140,18 @@ def _service(service: FeatureService, graph: Graph) -> ServiceEntry:
 def _join_columns(member: ViewSelection, view: ResolvedView) -> tuple[str, ...]:
     renamed = dict(member.join_keys)
     return tuple(renamed.get(key.name, key.name) for key in view.keys)
+
+
+def _role_problems(service: FeatureService, read: Mapping[str, tuple[str, ...]], graph: Graph) -> Iterator[Problem]:
+    """An on-demand feature may read any view, but a view in a role only where the service says what the role joins."""
+    known = {view.name for view in graph.views}
+    known |= {member.name for member in service.features if isinstance(member, ViewSelection)}
+    for member in service.features:
+        for text in read.get(member.name, ()) if isinstance(member, OnDemandFeature) else ():
+            role = FeatureReference.parse(text).view
+            if role not in known:
+                what = f"feature service '{service.name}' has '{member.name}', which reads '{text}' in a role"
+                yield Problem(service.declared_at, what, f"add the view with that role, or one feature of it: '{role}'")
 
 
 def _service_problems(service: FeatureService, graph: Graph) -> Iterator[Problem]:

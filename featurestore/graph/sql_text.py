@@ -9,6 +9,21 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 DIALECT = "duckdb"
 _MAX_DEPTH = 100
+_MAX_NESTING = 150
+"""Of nodes in a tree: recursion over one must end before Python's does."""
+_FLAT = (exp.Connector, exp.Add, exp.Sub, exp.Mul, exp.Div, exp.DPipe)
+"""Chains of these are as deep as they are long, and read without recursion."""
+_VOLATILE = (
+    exp.Rand,
+    exp.Uuid,
+    exp.CurrentDate,
+    exp.CurrentDatetime,
+    exp.CurrentTime,
+    exp.CurrentTimestamp,
+    exp.Localtime,
+    exp.Localtimestamp,
+)
+_VOLATILE_NAMES = {"now", "get_current_timestamp", "transaction_timestamp", "nextval", "setseed", "current_setting"}
 _MAX_LENGTH = 100_000
 _OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE}
 _CLOSING = {TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType.END}
@@ -77,11 +92,28 @@ def _parse_one(text: str) -> exp.Expr:
     _tokens(text)
     try:
         statements = [statement for statement in parse(text, dialect=DIALECT) if statement is not None]
-    except (SqlglotError, RecursionError) as error:
+    except RecursionError as error:
+        raise UnreadableSql("the text is nested too deeply") from error
+    except SqlglotError as error:
         raise UnreadableSql(_first_line(error)) from error
     if len(statements) != 1:
         raise UnreadableSql(f"expected one statement, found {len(statements)}")
+    _check_nesting(statements[0])
+    for volatile in statements[0].find_all(exp.Anonymous, *_VOLATILE):
+        if not isinstance(volatile, exp.Anonymous) or volatile.name.lower() in _VOLATILE_NAMES:
+            shown = volatile.sql(dialect=DIALECT)
+            raise UnreadableSql(f"{shown} gives another value each time, and no answer could be given again")
     return statements[0]
+
+
+def _check_nesting(tree: exp.Expr) -> None:
+    waiting = [(tree, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        if depth > _MAX_NESTING:
+            raise UnreadableSql(f"the text is nested deeper than {_MAX_NESTING} levels")
+        deeper = depth + (not isinstance(node, _FLAT))
+        waiting += [(child, deeper) for child in node.iter_expressions()]
 
 
 def _tokens(text: str) -> list[Token]:

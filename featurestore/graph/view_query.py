@@ -68,11 +68,20 @@ def view_query(
         qualified = qualify(tree, schema=schema, dialect=DIALECT, validate_qualify_columns=False)
     except (SqlglotError, RecursionError) as error:
         return (_refused(view, str(error).splitlines()[0], schemas),)
+    _spell_sources(qualified, written)
     if problems := tuple(_unknown_columns(view, qualified, schemas)):
         return problems
     for column, select in zip(written.columns, qualified.selects, strict=True):
         select.set("alias", exp.to_identifier(column.name, quoted=True))
     return _traced(qualified, written, schemas)
+
+
+def _spell_sources(tree: exp.Expr, written: WrittenView) -> None:
+    """Sources' names as they were declared: qualifying makes all names small. No CTE has the name of a source."""
+    declared = {source.name.lower(): source.name for source in written.sources}
+    for table in tree.find_all(exp.Table):
+        if table.name in declared:
+            table.set("this", exp.to_identifier(declared[table.name], quoted=True))
 
 
 def _refused(view: FeatureView, message: str, schemas: Mapping[str, pa.Schema]) -> Problem:
@@ -92,7 +101,7 @@ def _base_rows(base: exp.Query) -> exp.Expr:
     """The base query as a table; a plain `SELECT * FROM source` is the source itself."""
     if (
         isinstance(base, exp.Select)
-        and base.is_star
+        and base.selects == [exp.Star()]
         and set(filter(base.args.get, base.args)) == {"expressions", "from_"}
     ):
         source = base.args["from_"].this

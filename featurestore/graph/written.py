@@ -6,12 +6,15 @@ the feature that uses it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 import pyarrow as pa
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
+from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import traverse_scope
 
 from featurestore.errors import Problem, suggestion
@@ -20,11 +23,13 @@ from featurestore.graph.resolved import WindowOf
 from featurestore.graph.sql_text import DIALECT, UnreadableSql, canonical_sql, parse_expression, parse_query
 from featurestore.spec.aggregate import Aggregate, Feature, Function
 from featurestore.spec.feature_view import FeatureView
+from featurestore.spec.names import is_name
 from featurestore.spec.source import Source
 
 EVENT_TIMESTAMP = "event_timestamp"
 KNOWN_AT = "known_at"
 RESERVED = frozenset({EVENT_TIMESTAMP, KNOWN_AT, "event_day", "event_hop", "known_hop"})
+_SHOWN_LENGTH = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ def read_view(view: FeatureView, sources: Mapping[str, Source], schemas: Mapping
         values = _row_values(view, base, schemas)
         features = tuple(WrittenFeature(column.name, column.name) for column in values)
     keys = tuple(WrittenColumn(key, exp.column(key), declared_at=view.declared_at) for key in _keys(view))
-    delay = _delay(view, base, used)
+    delay = _delay(view, used, offered_columns(base, schemas))
     return WrittenView(base, used, delay, (*keys, *_times(view, delay), *values), inputs, features)
 
 
@@ -90,6 +95,9 @@ def view_problems(
     view: FeatureView, written: WrittenView, sources: Mapping[str, Source], schemas: Mapping[str, pa.Schema]
 ) -> Iterator[Problem]:
     """Everything wrong with a view that its names alone tell."""
+    if hidden := list(_hidden_source_problems(view, written, sources)):
+        yield from hidden
+        return
     unknown = [name for name in tables(written.base) if name not in sources]
     for name in unknown:
         what = f"view '{view.name}' reads '{name}', which is not a source"
@@ -114,14 +122,19 @@ def tables(base: exp.Query) -> tuple[str, ...]:
 
 
 def offered_columns(base: exp.Query, schemas: Mapping[str, pa.Schema]) -> tuple[str, ...]:
-    """The columns of the base rows. A star stands for the columns of every source that is read."""
-    names: list[str] = []
-    for select in base.selects:
-        if select.is_star:
-            names += [name for table in tables(base) for name in schemas[table].names]
-        else:
-            names.append(select.alias_or_name)
-    return tuple(dict.fromkeys(names))
+    """The columns of the base rows, stars spelled out. Of sources without a schema, stars stand for nothing."""
+    if not any(select.is_star for select in base.selects):
+        return tuple(base.named_selects)
+    read = {table: schemas[table].names for table in tables(base) if table in schemas}
+    schema: dict[str, object] = {table: dict.fromkeys(names, "UNKNOWN") for table, names in read.items()}
+    try:
+        spelled_out = qualify(base.copy(), schema=schema, dialect=DIALECT, validate_qualify_columns=False)
+    except SqlglotError:
+        return tuple(dict.fromkeys(name for names in read.values() for name in names))
+    assert isinstance(spelled_out, exp.Query)  # noqa: S101 - qualifying a query gives one
+    written = [select.alias_or_name for select in base.find_all(exp.Alias, exp.Column)]
+    spelling = {name.lower(): name for name in (*written, *(name for names in read.values() for name in names))}
+    return tuple(spelling.get(name.lower(), name) for name in spelled_out.named_selects if name != "*")
 
 
 def _base(view: FeatureView) -> exp.Query:
@@ -134,9 +147,9 @@ def _keys(view: FeatureView) -> tuple[str, ...]:
     return tuple(key for key, _ in view.entity.join_keys) if view.entity else ()
 
 
-def _delay(view: FeatureView, base: exp.Query, used: tuple[Source, ...]) -> timedelta | None:
+def _delay(view: FeatureView, used: tuple[Source, ...], offered: tuple[str, ...]) -> timedelta | None:
     """The longest delay of the sources, unless rows say themselves when they are known."""
-    says_itself = view.source.known_at is not None if view.source else KNOWN_AT in base.named_selects
+    says_itself = view.source.known_at is not None if view.source else KNOWN_AT in map(str.lower, offered)
     return None if says_itself else max((source.delay for source in used), default=timedelta(0))
 
 
@@ -173,11 +186,11 @@ def _row_values(view: FeatureView, base: exp.Query, schemas: Mapping[str, pa.Sch
         )
     if any(select.is_star for select in base.selects) and not all(name in schemas for name in tables(base)):
         return ()
-    left_out = {*_keys(view), EVENT_TIMESTAMP, KNOWN_AT}
+    left_out = {name.lower() for name in (*_keys(view), EVENT_TIMESTAMP, KNOWN_AT)}
     return tuple(
         WrittenColumn(name, exp.column(name, quoted=True), declared_at=view.declared_at)
         for name in offered_columns(base, schemas)
-        if name not in left_out
+        if name and name.lower() not in left_out
     )
 
 
@@ -222,10 +235,15 @@ def _expression(name: str, text: str) -> exp.Expr:
     try:
         tree = parse_expression(text)
     except UnreadableSql as error:
-        raise UnreadableSql(f"feature '{name}': {text!r}: {error}") from error
+        raise UnreadableSql(f"feature '{name}': {_shown(text)}: {error}") from error
     if tree.find(exp.AggFunc, exp.Window):
-        raise UnreadableSql(f"feature '{name}': {text!r} aggregates; declare an Aggregate, or write sql= for the view")
+        what = f"feature '{name}': {_shown(text)} aggregates"
+        raise UnreadableSql(f"{what}; declare an Aggregate, or write sql= for the view")
     return tree
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…")
 
 
 def _identity(column: WrittenColumn) -> tuple[str, str]:
@@ -243,7 +261,7 @@ def _source_time_problems(source: Source, schema: pa.Schema) -> Iterator[Problem
 
 
 def _known_at_problems(view: FeatureView, written: WrittenView) -> Iterator[Problem]:
-    if view.sql is None or KNOWN_AT in written.base.named_selects:
+    if view.sql is None or written.delay is None:
         return
     late = [source.name for source in written.sources if source.known_at]
     if len(written.sources) > 1:
@@ -260,20 +278,54 @@ def _name_problems(view: FeatureView, written: WrittenView) -> Iterator[Problem]
     names = [feature.name for feature in written.features]
     if not names:
         yield Problem(view.declared_at, f"view '{view.name}' has no features", "select a column beside keys and times")
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        yield Problem(view.declared_at, f"view '{view.name}' has two features named '{name}'")
-    for name in sorted({*names, *_keys(view)} & RESERVED):
+    same = "capital letters make no difference"
+    for name in _repeated(names):
+        yield Problem(view.declared_at, f"view '{view.name}' has two features named '{name}'", same)
+    for name in sorted(name for name in {*names, *_keys(view)} if name.lower() in RESERVED):
         yield Problem(view.declared_at, f"'{name}' in view '{view.name}' is a name Knownat uses itself", "rename it")
-    for name in sorted(set(names) & set(_keys(view))):
+    keys = {key.lower() for key in _keys(view)}
+    for name in sorted(name for name in set(names) if name.lower() in keys):
         yield Problem(view.declared_at, f"'{name}' in view '{view.name}' is both a join key and a feature", "rename it")
+    for name in sorted(name for name in set(names) if name and not is_name(name)):
+        what = (
+            f"'{name}' in view '{view.name}' can not name a feature: names are letters, digits and single underscores"
+        )
+        yield Problem(view.declared_at, what, "name it with AS")
+    for select in written.base.selects:
+        if not select.is_star and not select.alias_or_name:
+            shown = select.sql(dialect=DIALECT)
+            what = f"the SQL of view '{view.name}' has a column without a name: {shown}"
+            yield Problem(view.declared_at, what, "name it with AS")
+
+
+def _repeated(names: list[str]) -> list[str]:
+    """The first of each group of names that are the same to the engine."""
+    groups = Counter(name.lower() for name in names)
+    first = {name.lower(): name for name in reversed(names)}
+    return sorted(first[name] for name, count in groups.items() if count > 1)
+
+
+def _hidden_source_problems(
+    view: FeatureView, written: WrittenView, sources: Mapping[str, Source]
+) -> Iterator[Problem]:
+    hidden = {name.lower() for name in sources}
+    for cte in written.base.find_all(exp.CTE):
+        if cte.alias.lower() in hidden:
+            what = f"the SQL of view '{view.name}' defines '{cte.alias}', which is the name of a source"
+            yield Problem(view.declared_at, what, "rename it in WITH")
 
 
 def _column_problems(view: FeatureView, written: WrittenView, offered: tuple[str, ...]) -> Iterator[Problem]:
     known = {name.lower() for name in offered}
+    # A source's own times have been checked with it, and a delay is added to a time that is checked by itself.
+    checked = {EVENT_TIMESTAMP, KNOWN_AT} if view.source else {KNOWN_AT} if written.delay is not None else set()
     for column in written.columns:
+        if column.name in checked:
+            continue
         for part in (column.value, column.where):
             for reference in part.find_all(exp.Column) if part is not None else ():
                 if reference.name.lower() not in known or reference.table:
                     reader = f"'{column.written_as or column.name}' of view '{view.name}'"
-                    what = f"{reader} reads column '{reference.sql(dialect=DIALECT)}', which its rows do not have"
+                    shown = ".".join(part.name for part in reference.parts)
+                    what = f"{reader} reads column '{shown}', which its rows do not have"
                     yield Problem(column.declared_at, what, suggestion(reference.name, offered))

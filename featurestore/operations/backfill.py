@@ -50,6 +50,9 @@ class ChunkFilled:
 
 def create_table(view: ResolvedView, offline: OfflineSide) -> None:
     """Create the view's table, empty, unless it is there."""
+    if offline.tables.exists(view.table):
+        return
+    offline.coverage.forget(view.table)  # of a table that was deleted
     schema = offline.engine.schema(Query(stored_rows(view, _any_interval()), _empty_relations(view, offline)))
     offline.tables.create(view.table, schema)
 
@@ -64,7 +67,8 @@ def backfill(
 ) -> Iterator[ChunkFilled]:
     """Fill `missing`, widened to whole days, reporting each chunk when it is durable and recorded.
 
-    The table must exist. Consume the iterator: work happens as it is read, and stops when it is not.
+    The table must exist. Consume the iterator: work happens as it is read, and stops when it is not. Raises
+    ConcurrentChange when another process fills the same table: what is done stays done.
     """
     days = max(chunk_days, int(missing.duration / DAY) // _MOST_CHUNKS)
     chunks = [chunk for piece in _replaced(view, missing, offline) for chunk in split_days(piece, days)]
@@ -75,7 +79,7 @@ def backfill(
 
 def count_rejected(view: ResolvedView, offline: OfflineSide) -> Rejected:
     """How many of the sources' rows a backfill leaves out, and why."""
-    relations, _ = _source_relations(view, offline)
+    relations, _ = source_relations(view, offline)
     row = offline.engine.stream(Query(rejected_rows(view), relations)).read_all().to_pylist()[0]
     return Rejected(int(row["no_event_timestamp"]), int(row["no_known_at"]), int(row["no_key"]))
 
@@ -89,18 +93,20 @@ def _replaced(view: ResolvedView, missing: IntervalSet, offline: OfflineSide) ->
 
 
 def _fill(view: ResolvedView, chunk: Interval, offline: OfflineSide, now: datetime) -> int:
-    relations, versions = _source_relations(view, offline)
+    based_on = offline.tables.snapshot(view.table).version  # first: a fill that came after it makes ours fail
+    relations, versions = source_relations(view, offline)
     query = Query(stored_rows(view, chunk), relations)
     files = offline.engine.write(query, offline.tables.staging_folder(view.table), partition_by=EVENT_DAY)
-    version = offline.tables.replace(view.table, chunk, files)
+    version = offline.tables.replace(view.table, chunk, files, based_on=based_on)
     rows = sum(file.rows for file in files)
     offline.coverage.record(view.table, FilledInterval(chunk, version, rows, versions, now))
     return rows
 
 
-def _source_relations(
+def source_relations(
     view: ResolvedView, offline: OfflineSide
 ) -> tuple[dict[str, Relation], tuple[tuple[str, str], ...]]:
+    """What the view's sources hold now, and which versions of them that is."""
     snapshots = [offline.sources.read(declared_source(source)) for source in view.sources]
     relations = {snapshot.source: snapshot.relation for snapshot in snapshots}
     return relations, tuple((snapshot.source, snapshot.version) for snapshot in snapshots)

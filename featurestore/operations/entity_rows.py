@@ -62,7 +62,10 @@ def _float(value: object) -> float | None:
     """JSON has no NaN and no infinities: they are spelled out, as dates are."""
     if isinstance(value, str):
         return float(value) if value in ("NaN", "Infinity", "-Infinity") else None
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    try:
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    except OverflowError:  # an integer beyond every double
+        return None
 
 
 def _is_integer(value: object, bits: int) -> bool:
@@ -95,4 +98,7 @@ def _timestamp(value: object) -> datetime | None:
             return None
     if not isinstance(value, datetime):
         return None
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:  # before the year 1 or after 9999 in UTC
+        return None

@@ -10,6 +10,8 @@ from featurestore.errors import InvalidRequest
 from featurestore.graph.resolved import ResolvedView
 from featurestore.intervals import Interval, IntervalSet, show_moment
 from featurestore.operations.backfill import DEFAULT_CHUNK_DAYS, ChunkFilled, backfill, declared_source
+from featurestore.operations.first_event import first_event
+from featurestore.operations.late_rows import still_covered
 from featurestore.operations.sides import OfflineSide
 from featurestore.plan.build import SourceSpan, wanted_interval
 
@@ -18,7 +20,8 @@ from featurestore.plan.build import SourceSpan, wanted_interval
 class FillRequest:
     """Views, and the event time to fill them for: all that their sources hold, or the part in `[start, end)`.
 
-    Only what is missing is filled, unless `recompute`: then what is filled already is filled again, too.
+    Only what is missing is filled, and the days of rows that became known since, unless `recompute`: then what is
+    filled already is filled again, too.
     """
 
     views: tuple[ResolvedView, ...]
@@ -45,14 +48,14 @@ def fill_views(
 def intervals_to_fill(view: ResolvedView, request: FillRequest, offline: OfflineSide, *, now: datetime) -> IntervalSet:
     """What a request means for one view. Nothing outside of what its sources hold and what is filled already."""
     covered = offline.coverage.coverage(view.table).covered
-    wanted = wanted_interval(view, _spans(view, offline), now)
+    wanted = wanted_interval(view, _spans(view, offline), now, first=first_event(view, offline))
     possible = covered | IntervalSet((wanted,) if wanted else ())
     if not possible:
         return possible
     start = request.start or possible.intervals[0].start
     end = request.end or possible.intervals[-1].end
     inside = IntervalSet((Interval(start, end),) if start < end else ())
-    return (possible if request.recompute else possible - covered) & inside
+    return (possible if request.recompute else possible - still_covered(view, offline, now=now)) & inside
 
 
 def _spans(view: ResolvedView, offline: OfflineSide) -> dict[str, SourceSpan]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from featurestore.graph.resolved import Graph
+from featurestore.operations.first_event import first_event
+from featurestore.operations.late_rows import still_covered
 from featurestore.operations.resolve import resolve_definitions
 from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.plan.build import Situation, build_plan
@@ -35,13 +37,14 @@ def make_plan(project: Project, offline: OfflineSide, online: OnlineSide, *, now
     situation = Situation(
         applied=applied,
         covered={
-            view.table: coverage.covered
+            view.table: still_covered(view, offline, now=now)
             for view in resolved.graph.views
-            if (coverage := offline.coverage.coverage(view.table)).fills or offline.tables.exists(view.table)
+            if offline.tables.exists(view.table)
         },
         spans=resolved.spans,
         online=_online_tables(applied or Graph(), online),
         now=now,
+        firsts={view.table: first for view in resolved.graph.views if (first := first_event(view, offline))},
     )
     plan = build_plan(resolved.graph, situation)
     return replace(plan, pinned=_pinned(plan, applied or Graph(), project))

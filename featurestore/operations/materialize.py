@@ -13,7 +13,7 @@ from featurestore.operations.reach import answers_until
 from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.ports.engine import Query
 from featurestore.ports.online_store import OnlineTable, TableRead
-from featurestore.ports.state import Materialization
+from featurestore.ports.state import Coverage, Materialization
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,10 @@ def materialize(
     last = online.progress.last(online.address, view.table)
     marker = online.store.read([TableRead(table, [])])[0].filled_to
     # A store never goes back: asked for an earlier moment, it is brought up to date where it stands.
-    until = _reachable(view, max(request.until, marker or request.until), offline)
-    since = _resume_from(view, last, marker, offline, full=request.full)
+    # Read before the rows: a fill that is recorded after this is copied by the next run, whatever this one saw of it.
+    coverage = offline.coverage.coverage(view.table)
+    until = _reachable(view, max(request.until, marker or request.until), coverage)
+    since = None if request.full else _resume_from(view, last, marker, coverage)
     if since is not None and since >= until:
         return Materialized(view.name, since, 0, 0)
     snapshot = offline.tables.snapshot(view.table, days=days_read(view, since=since, until=until))
@@ -58,29 +60,27 @@ def materialize(
     with offline.engine.stream(query) as rows:
         count = online.store.replace(table, rows) if request.full else online.store.write_newer(table, rows)
     online.store.mark_filled(table, until)
-    done = Materialization(view.table, until, snapshot.version, count.written, now)
+    done = Materialization(view.table, until, coverage.version, count.written, now)
     online.progress.record(online.address, done)
     return Materialized(view.name, until, count.written, count.kept)
 
 
-def _reachable(view: ResolvedView, until: datetime, offline: OfflineSide) -> datetime:
+def _reachable(view: ResolvedView, until: datetime, coverage: Coverage) -> datetime:
     """`until`, or the moment up to which the offline table holds all that is visible, if that is earlier."""
-    filled_to = offline.coverage.coverage(view.table).filled_to
-    if filled_to is None:
+    if coverage.filled_to is None:
         raise NotApplied(f"View '{view.name}' has nothing filled yet. Run `knownat apply`, then `knownat backfill`.")
-    reached = min(until, answers_until(view, filled_to))
+    reached = min(until, answers_until(view, coverage.filled_to))
     if view.every is None:
         return reached
     return boundary(hop_at(reached - view.publish_delay, view.every), view.every) + view.publish_delay
 
 
 def _resume_from(
-    view: ResolvedView, last: Materialization | None, marker: datetime | None, offline: OfflineSide, *, full: bool
+    view: ResolvedView, last: Materialization | None, marker: datetime | None, coverage: Coverage
 ) -> datetime | None:
     """Where to go on: where the last materialization stopped, or where days that it had copied were filled again since,
-    if that is earlier. None to copy every key: the first time, or when the store lost its rows."""
-    if full or last is None or marker is None:
+    if that is earlier. None to copy every key: the first time, or when the store or the table has been lost since."""
+    if last is None or marker is None or coverage.version < last.version:
         return None
-    fills = offline.coverage.coverage(view.table).fills
-    refilled = [answers_until(view, fill.interval.start) for fill in fills if fill.version > last.version]
+    refilled = [answers_until(view, fill.interval.start) for fill in coverage.fills if fill.version > last.version]
     return min(last.filled_to, marker, *refilled)

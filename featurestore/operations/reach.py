@@ -12,11 +12,13 @@ def answers_until(view: ResolvedView, filled_to: datetime) -> datetime:
     """The last moment that a table filled for event time before `filled_to` answers in full.
 
     What happens from then on is known after the view's delay and online after its publish delay. Where rows say
-    themselves when they are known, one can be visible the moment it happens.
+    themselves when they are known, one can be visible the moment it happens. What happens at `filled_to` itself is not
+    filled, so a row-level view answers until just before that is visible.
     """
     known_to = filled_to + (view.delay or timedelta(0))
     if view.every is not None:
         # With a delay, what happens at `filled_to` itself counts at the boundary `known_to`, and is not filled.
         whole = known_to - MICROSECOND if view.delay else known_to
         return boundary(hop_at(whole, view.every), view.every) + view.publish_delay
-    return known_to if view.delay is None else known_to + view.publish_delay
+    visible = known_to if view.delay is None else known_to + view.publish_delay
+    return visible - MICROSECOND

@@ -43,11 +43,12 @@ def rebuild(dataset: str, offline: OfflineSide, archive: Archive) -> Rebuilt:
 
 
 def _spine(manifest: Manifest, archive: Archive) -> pa.Table:
-    if not manifest.spine_kept:
-        raise DatasetGone(f"Dataset {manifest.id[:12]} was pulled without keeping its spine: it can not be rebuilt.")
     try:
         return pq.read_table(archive.objects.path(manifest.spine))
     except UnknownName as error:
+        if not manifest.spine_kept:
+            what = f"Dataset {manifest.id[:12]} was pulled without keeping its spine"
+            raise DatasetGone(f"{what}: it can not be rebuilt. Pull it again with the spine, and it can.") from error
         raise DatasetGone(f"The spine {manifest.spine[:12]} of dataset {manifest.id[:12]} is gone.") from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from featurestore.compiler.point_in_time import MOMENT, ROW
 from featurestore.errors import SpineError, suggestion
@@ -29,6 +30,17 @@ def check_spine(spine: pa.Table, features: FeatureSet, *, timestamp: str, label:
     if problems:
         listing = "\n".join(f"  {problem}" for problem in problems)
         raise SpineError(f"The spine can not be used:\n{listing}")
+
+
+def as_kept(spine: pa.Table) -> pa.Table:
+    """The spine with the types that its kept file gives back: Parquet has no seconds, and its own names within lists.
+    What is pulled from it now is then what is pulled from the file when the dataset is rebuilt."""
+    file = pa.BufferOutputStream()
+    try:
+        pq.write_table(spine.schema.empty_table(), file)
+    except pa.ArrowNotImplementedError as error:
+        raise SpineError(f"The spine can not be kept as Parquet, leave that column out: {error}") from error
+    return spine.cast(pq.read_schema(pa.BufferReader(file.getvalue())).remove_metadata())
 
 
 def spine_relation(spine: pa.Table, features: FeatureSet, *, timestamp: str) -> pa.Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import file_digest
 from importlib.metadata import version as library_version
@@ -22,7 +22,7 @@ from featurestore.intervals import show_moment
 from featurestore.operations.reach import answers_until
 from featurestore.operations.result_file import ResultFile, write_result, write_table
 from featurestore.operations.sides import OfflineSide
-from featurestore.operations.spine import as_moments, check_spine, spine_relation
+from featurestore.operations.spine import as_kept, as_moments, check_spine, spine_relation
 from featurestore.ports.engine import Query, Relation
 from featurestore.ports.objects import ObjectReference, ObjectStore
 from featurestore.ports.state import DatasetState, Manifest, PinnedTable
@@ -66,6 +66,7 @@ def training_set(request: TrainingSetRequest, offline: OfflineSide, archive: Arc
     Raises SpineError, or NotApplied when a view has nothing filled.
     """
     check_spine(request.spine, request.features, timestamp=request.timestamp, label=request.label)
+    request = replace(request, spine=as_kept(request.spine))
     tables, relations = _pin(request.features, offline)
     spine = _spine_sha256(request, archive.objects)
     identity = _identity(request, tables, spine)
@@ -98,11 +99,9 @@ def _pin(features: FeatureSet, offline: OfflineSide) -> tuple[tuple[PinnedTable,
             raise NotApplied(f"View '{view.name}' has nothing filled yet. Run `knownat apply`.")
         snapshot = offline.tables.snapshot(view.table)
         relations[relation_of(view)] = snapshot.files
-        sources = {name: version for fill in coverage.fills for name, version in fill.source_versions}
+        sources = dict.fromkeys(version for fill in coverage.fills for version in fill.source_versions)
         until = answers_until(view, coverage.filled_to)
-        pinned.append(
-            PinnedTable(view.table, view.name, view.fingerprint, snapshot.version, until, tuple(sources.items()))
-        )
+        pinned.append(PinnedTable(view.table, view.name, view.fingerprint, snapshot.version, until, tuple(sources)))
     return tuple(pinned), relations
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from featurestore.graph.resolved import Graph, ResolvedView
+from featurestore.graph.selection import service_features
 from featurestore.intervals import DAY, Interval, IntervalSet, floor_to
 from featurestore.plan.stages import Backfill, Change, ChangeKind, CreateTable, Materialize, Plan, Promote, Stage
 
 _ROW_LEVEL_STEP = timedelta(hours=1)
-"""Views without a hop are filled up to the last full hour."""
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,28 +30,36 @@ class Situation:
 
     applied: Graph | None
     covered: Mapping[str, IntervalSet]
-    """What is filled, for each table that exists."""
+    """What is filled and need not be filled again, for each table that exists."""
     spans: Mapping[str, SourceSpan]
     online: Collection[str]
     """Tables that the online store holds now."""
     now: datetime
+    firsts: Mapping[str, datetime] = field(default_factory=dict)
+    """When the rows of a table begin, where the sources do not say it."""
 
 
 def build_plan(wanted: Graph, situation: Situation) -> Plan:
     """What must happen for `wanted` to be what readers see."""
     changes = tuple(_changes(situation.applied or Graph(), wanted))
-    stages: list[Stage] = [stage for view in wanted.views for stage in _view_stages(view, situation)]
+    asked = _asked_online(wanted, situation)
+    stages: list[Stage] = [stage for view in wanted.views for stage in _view_stages(view, situation, asked)]
     if wanted != situation.applied:
         stages.append(Promote(wanted))
     return Plan(changes, tuple(stages))
 
 
-def wanted_interval(view: ResolvedView, spans: Mapping[str, SourceSpan], now: datetime) -> Interval | None:
+def wanted_interval(
+    view: ResolvedView, spans: Mapping[str, SourceSpan], now: datetime, *, first: datetime | None = None
+) -> Interval | None:
     """The event time a view should be filled for: from the day of its sources' first row to the last full hop whose
-    rows are known by now."""
-    firsts = [span.first for source in view.sources if (span := spans[source.name]).first is not None]
-    end = floor_to(now - (view.delay or timedelta(0)), view.every or _ROW_LEVEL_STEP)
-    start = min((floor_to(first, DAY) for first in firsts if first is not None), default=None)
+    rows are known by now. A view without a hop is filled up to and with the last full hour: what happened on the hour
+    counts at that moment, where a window leaves it to the next hop. `first`: the view's own first row, where it is not
+    its sources'."""
+    firsts = [first] if first else [spans[source.name].first for source in view.sources]
+    known = now - (view.delay or timedelta(0))
+    end = floor_to(known, view.every) if view.every else floor_to(known, _ROW_LEVEL_STEP) + _MICROSECOND
+    start = min((floor_to(moment, DAY) for moment in firsts if moment is not None), default=None)
     return Interval(start, end) if start is not None and start < end else None
 
 
@@ -67,18 +76,30 @@ def estimated_rows(view: ResolvedView, missing: IntervalSet, spans: Mapping[str,
     return round(total)
 
 
-def _view_stages(view: ResolvedView, situation: Situation) -> Iterator[Stage]:
+def _asked_online(wanted: Graph, situation: Situation) -> frozenset[str]:
+    """The views that are asked for online as soon as `wanted` is promoted: those that are online now, and those of
+    services that answer now."""
+    before = situation.applied or Graph()
+    online = {view.name for view in before.views if view.table in situation.online}
+    answering = {
+        service.name
+        for service in before.services
+        if all(view.name in online for view in service_features(before, service.name).views)
+    }
+    later = [service_features(wanted, service.name) for service in wanted.services if service.name in answering]
+    return frozenset(online | {view.name for features in later for view in features.views})
+
+
+def _view_stages(view: ResolvedView, situation: Situation, asked: Collection[str]) -> Iterator[Stage]:
     is_new = view.table not in situation.covered
     if is_new:
         yield CreateTable(view)
-    interval = wanted_interval(view, situation.spans, situation.now)
+    interval = wanted_interval(view, situation.spans, situation.now, first=situation.firsts.get(view.table))
     covered = situation.covered.get(view.table, IntervalSet())
     missing = IntervalSet((interval,)) - covered if interval else IntervalSet()
     if missing:
         yield Backfill(view, missing, estimated_rows(view, missing, situation.spans))
-    before = next((old for old in (situation.applied or Graph()).views if old.name == view.name), None)
-    replaced = before is not None and before.table != view.table
-    if replaced and before is not None and before.table in situation.online:
+    if view.name in asked and view.table not in situation.online and (missing or covered):
         yield Materialize(view)
 
 

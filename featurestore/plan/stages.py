@@ -45,7 +45,7 @@ class Backfill:
 
 @dataclass(frozen=True, slots=True)
 class Materialize:
-    """Fill a changed view's new table online, so that readers of the old one are never without an answer."""
+    """Fill the new table of a view that is asked for online, so that its readers are never without an answer."""
 
     view: ResolvedView
 

@@ -39,11 +39,11 @@ class OfflineStore(Protocol):
         """Where an engine may write the files of a commit."""
         ...
 
-    def replace(self, table: str, days: Interval, files: tuple[DataFile, ...]) -> int:
+    def replace(self, table: str, days: Interval, files: tuple[DataFile, ...], *, based_on: int) -> int:
         """Make `files` the whole content of the days that `days` touches, in one commit; return the new version.
 
-        Durable when it returns. Raises ConcurrentChange when another process replaced the same table meanwhile:
-        nothing was changed then.
+        `based_on` is the table's version before anybody looked at what the files are made of. Durable when it
+        returns. Raises ConcurrentChange when the table has another version by now: nothing was changed then.
         """
         ...
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from featurestore.graph.resolved import FeatureSet, Graph
-from featurestore.intervals import Interval, IntervalSet
+from featurestore.intervals import DAY, Interval, IntervalSet, ceil_to, floor_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,15 @@ class Coverage:
 
     @property
     def covered(self) -> IntervalSet:
-        return IntervalSet.of(fill.interval for fill in self.fills)
+        """What the newest version of the table holds. A fill replaces whole days, so of what was filled in an earlier
+        version of the table nothing is left in them: whichever of two processes was the first to say so."""
+        covered: list[Interval] = []
+        replaced = IntervalSet()
+        for version in sorted({fill.version for fill in self.fills}, reverse=True):
+            filled = IntervalSet.of(fill.interval for fill in self.fills if fill.version == version)
+            covered += filled - replaced
+            replaced |= IntervalSet.of(Interval(floor_to(i.start, DAY), ceil_to(i.end, DAY)) for i in filled)
+        return IntervalSet.of(covered)
 
     @property
     def filled_to(self) -> datetime | None:
@@ -73,7 +81,12 @@ class CoverageState(Protocol):
     def coverage(self, table: str) -> Coverage: ...
 
     def record(self, table: str, fill: FilledInterval) -> None:
-        """Remember that an interval is filled; fills it contains wholly are forgotten. In one transaction."""
+        """Remember that an interval is filled; fills of earlier versions that it contains wholly are forgotten. In one
+        transaction."""
+        ...
+
+    def forget(self, table: str) -> None:
+        """Nothing of the table is filled: it is about to be created."""
         ...
 
 

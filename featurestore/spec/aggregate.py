@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import Enum
 
 from featurestore.errors import InvalidDeclaration
-from featurestore.spec.names import check_name, declaration_site, parse_duration, show_duration
+from featurestore.spec.names import check_list, check_name, check_sql, declaration_site, parse_duration, show_duration
 
 
 class Function(Enum):
@@ -32,7 +32,8 @@ class Feature:
 
     def __init__(self, name: str, expression: str | None = None, *, description: str = "") -> None:
         object.__setattr__(self, "name", check_name("feature", name))
-        object.__setattr__(self, "expression", name if expression is None else expression)
+        written = name if expression is None else check_sql(f"the expression of feature '{name}'", expression)
+        object.__setattr__(self, "expression", written)
         object.__setattr__(self, "description", description)
         object.__setattr__(self, "declared_at", declaration_site())
 
@@ -67,9 +68,12 @@ class Aggregate:
     ) -> None:
         site = declaration_site()
         kind = _function(function, site)
+        check_sql("the expression of an aggregate", expression)
+        if where is not None:
+            check_sql(f"where= of the aggregate of {expression!r}", where)
         if isinstance(windows, str) or not windows:
             raise InvalidDeclaration(f"{site}: windows is a list of durations such as ['1d', '7d'], got {windows!r}")
-        spans = tuple(parse_duration("a window", window) for window in windows)
+        spans = tuple(parse_duration("a window", window) for window in check_list("windows", windows))
         if len(set(spans)) != len(spans) or timedelta(0) in spans:
             raise InvalidDeclaration(
                 f"{site}: windows are longer than zero and differ from each other, got {windows!r}"
@@ -100,6 +104,6 @@ def _function(function: Function | str, site: str) -> Function:
 def _default_name(expression: str, function: Function, site: str) -> str:
     if expression == "*":
         return function.value
-    if not isinstance(expression, str) or not expression.isidentifier():
+    if not expression.isidentifier():
         raise InvalidDeclaration(f"{site}: an aggregate of the expression {expression!r} needs name=")
     return f"{expression}_{function.value}"

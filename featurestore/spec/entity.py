@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from featurestore.errors import InvalidDeclaration
 from featurestore.spec.dtypes import DType
-from featurestore.spec.names import check_name, declaration_site
+from featurestore.spec.names import check_list, check_name, declaration_site
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -46,5 +46,5 @@ class Entity:
         object.__setattr__(self, "join_keys", tuple(join_keys.items()))
         object.__setattr__(self, "description", description)
         object.__setattr__(self, "owner", owner)
-        object.__setattr__(self, "tags", tuple(tags))
+        object.__setattr__(self, "tags", check_list(f"tags of entity '{name}'", tags))
         object.__setattr__(self, "declared_at", site)

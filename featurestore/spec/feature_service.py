@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from featurestore.errors import InvalidDeclaration
 from featurestore.spec.feature_view import FeatureView, ViewSelection
-from featurestore.spec.names import check_name, declaration_site
+from featurestore.spec.names import check_list, check_name, declaration_site
 from featurestore.spec.on_demand import OnDemandFeature
 
 ServiceMember = FeatureView | ViewSelection | OnDemandFeature
@@ -34,9 +34,10 @@ class FeatureService:
         tags: Sequence[str] = (),
     ) -> None:
         site = declaration_site()
-        if not features:
+        members = check_list(f"features of feature service '{name}'", features)
+        if not members:
             raise InvalidDeclaration(f"{site}: feature service '{name}' has no features")
-        if wrong := [member for member in features if not isinstance(member, ServiceMember)]:
+        if wrong := [member for member in members if not isinstance(member, ServiceMember)]:
             raise InvalidDeclaration(
                 f"{site}: feature service '{name}' takes views, view['feature'], view.role(…) and on-demand features, "
                 f"got {wrong[0]!r}"
@@ -45,9 +46,9 @@ class FeatureService:
         object.__setattr__(
             self,
             "features",
-            tuple(ViewSelection(member) if isinstance(member, FeatureView) else member for member in features),
+            tuple(ViewSelection(member) if isinstance(member, FeatureView) else member for member in members),
         )
         object.__setattr__(self, "description", description)
         object.__setattr__(self, "owner", owner)
-        object.__setattr__(self, "tags", tuple(tags))
+        object.__setattr__(self, "tags", check_list(f"tags of feature service '{name}'", tags))
         object.__setattr__(self, "declared_at", site)

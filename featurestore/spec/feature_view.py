@@ -9,7 +9,7 @@ from datetime import timedelta
 from featurestore.errors import InvalidDeclaration, UnknownName
 from featurestore.spec.aggregate import Aggregate, Feature
 from featurestore.spec.entity import Entity
-from featurestore.spec.names import check_name, declaration_site, parse_duration
+from featurestore.spec.names import check_list, check_name, check_sql, declaration_site, parse_duration
 from featurestore.spec.source import ParquetSource, Source
 
 
@@ -54,7 +54,8 @@ class FeatureView:
     ) -> None:
         site = declaration_site()
         check_name("feature view", name)
-        members = tuple(Feature(feature) if isinstance(feature, str) else feature for feature in features)
+        listed = check_list(f"features of view '{name}'", features)
+        members = tuple(Feature(feature) if isinstance(feature, str) else feature for feature in listed)
         hop = None if every is None else parse_duration(f"every of view '{name}'", every)
         life = None if ttl is None else parse_duration(f"ttl of view '{name}'", ttl)
         _check_shape(f"{site}: view '{name}'", entity, source, sql, members)
@@ -62,14 +63,14 @@ class FeatureView:
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "entity", entity)
         object.__setattr__(self, "source", source)
-        object.__setattr__(self, "sql", sql)
+        object.__setattr__(self, "sql", None if sql is None else check_sql(f"sql of view '{name}'", sql))
         object.__setattr__(self, "features", members)
         object.__setattr__(self, "every", hop)
         object.__setattr__(self, "ttl", life)
         object.__setattr__(self, "publish_delay", parse_duration(f"publish_delay of view '{name}'", publish_delay))
         object.__setattr__(self, "description", description)
         object.__setattr__(self, "owner", owner)
-        object.__setattr__(self, "tags", tuple(tags))
+        object.__setattr__(self, "tags", check_list(f"tags of view '{name}'", tags))
         object.__setattr__(self, "declared_at", site)
 
     @property

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from featurestore.errors import InvalidDeclaration, InvalidReference
+
+T = TypeVar("T")
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*_?")
 _DURATION = re.compile(r"(\d+)([smhdw])")
@@ -49,12 +53,31 @@ class FeatureReference:
 
 def check_name(kind: str, name: object) -> str:
     """`name` if it can name a `kind`; otherwise an error that says which characters may be used."""
-    if not isinstance(name, str) or len(name) > MAX_NAME_LENGTH or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not is_name(name):
         raise InvalidDeclaration(
             f"{declaration_site()}: {name!r} can not name a {kind}: names are letters, digits and single underscores, "
             f"start with a letter, and have at most {MAX_NAME_LENGTH} characters"
         )
     return name
+
+
+def is_name(text: str) -> bool:
+    """Whether the text can name a declaration or a feature."""
+    return len(text) <= MAX_NAME_LENGTH and _NAME.fullmatch(text) is not None
+
+
+def check_sql(what: str, value: object) -> str:
+    """`value` if it is text that can hold SQL; otherwise an error that says what is expected."""
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidDeclaration(f"{declaration_site()}: {what} is SQL as text, got {value!r}")
+    return value
+
+
+def check_list(what: str, value: Iterable[T]) -> tuple[T, ...]:
+    """The members of a list; one text is not a list of its letters."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise InvalidDeclaration(f"{declaration_site()}: {what} is a list, got {repr(value)[:80]}")
+    return tuple(value)
 
 
 def parse_duration(what: str, value: str | timedelta) -> timedelta:

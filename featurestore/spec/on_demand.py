@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from featurestore.errors import InvalidDeclaration
 from featurestore.spec.dtypes import DType
-from featurestore.spec.names import check_name, declaration_site
+from featurestore.spec.names import check_list, check_name, declaration_site
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -49,5 +49,5 @@ class OnDemandFeature:
         object.__setattr__(self, "inputs", tuple((inputs or {}).items()))
         object.__setattr__(self, "description", description)
         object.__setattr__(self, "owner", owner)
-        object.__setattr__(self, "tags", tuple(tags))
+        object.__setattr__(self, "tags", check_list(f"tags of on-demand feature '{name}'", tags))
         object.__setattr__(self, "declared_at", site)

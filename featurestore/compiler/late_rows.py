@@ -1,0 +1,28 @@
+"""Rows that became known after their day was filled: which days have any."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlglot import exp
+
+from featurestore.compiler.stored_rows import EVENT_DAY, view_rows
+from featurestore.compiler.trees import cast_to, column, moment, named, not_null
+from featurestore.graph.resolved import ResolvedView
+from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
+
+
+def late_days(view: ResolvedView, *, since: datetime, until: datetime) -> exp.Select:
+    """Each day of event time that has rows which became known after `since` and not after `until`, and when the last
+    of them did: columns `event_day` and `known_at`."""
+    day = cast_to(column(EVENT_TIMESTAMP), "DATE")
+    return (
+        exp.select(named(day, EVENT_DAY), named(exp.Max(this=column(KNOWN_AT)), KNOWN_AT))
+        .from_(view_rows(view).subquery("source_rows"))
+        .where(
+            column(KNOWN_AT) > moment(since),
+            column(KNOWN_AT) <= moment(until),
+            *not_null([EVENT_TIMESTAMP, *(key.name for key in view.keys)]),
+        )
+        .group_by(day.copy())
+    )
