@@ -291,3 +291,19 @@ def open_and_promote(url: str) -> int:
     with Database(url) as database:
         upgrade(database, STATE_MIGRATIONS)
         return SqlCatalog(database).promote(GRAPH, NOON).serial
+
+
+def test_a_fill_of_an_earlier_version_leaves_nothing_in_days_that_a_later_one_replaced(state: State) -> None:
+    state.coverage.record("t", fill(-12, 8, version=2))
+    state.coverage.record("t", fill(-12, 11, version=1))  # committed before the other, recorded after it
+
+    assert list(state.coverage.coverage("t").covered) == [fill(-12, 8).interval]
+
+
+def test_a_forgotten_table_is_not_filled_and_others_stay(state: State) -> None:
+    state.coverage.record("t", fill(0, 2))
+    state.coverage.record("other", fill(0, 2))
+    state.coverage.forget("t")
+
+    assert state.coverage.coverage("t").fills == ()
+    assert state.coverage.coverage("other").fills == (fill(0, 2),)

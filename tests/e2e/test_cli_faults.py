@@ -227,7 +227,7 @@ def test_a_killed_apply_goes_on_where_it_stopped(applied: Path, tmp_path: Path) 
     filled = len(progress.splitlines())
     assert stopped == -signal.SIGKILL
     assert again.returncode == 0
-    assert 0 < filled <= 2 * 60 - 20
+    assert 0 < filled <= 60 + 61 - 20  # the view without a hop is filled up to and with the last midnight
     assert results(shop) == results(applied)
 
 

@@ -1,4 +1,5 @@
-"""What the answers must be, in plain Python that can be checked by eye (docs/architecture.md: When is something known?).
+"""What the answers must be, in plain Python that can be checked by eye: "When is something known?" of
+docs/architecture.md.
 
 Nothing here is fast, and nothing here knows how the store computes. Rows are `Row`s; moments are aware datetimes.
 """

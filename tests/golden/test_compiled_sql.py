@@ -1,0 +1,96 @@
+"""The compiled SQL, reviewed as text: a change of a compiler shows in the diff what the engine is asked from then on.
+
+`KNOWNAT_WRITE_GOLDEN=1 pytest tests/golden` writes the files anew. Read the diff before it is committed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlglot import exp
+
+from featurestore.compiler.newest import newest_rows
+from featurestore.compiler.point_in_time import point_in_time
+from featurestore.compiler.stored_rows import rejected_rows, stored_rows
+from featurestore.graph.resolved import FeatureSet, Graph, ResolvedView
+from featurestore.graph.selection import referenced_features
+from featurestore.intervals import Interval
+from featurestore.spec.aggregate import Aggregate, Feature
+from featurestore.spec.dtypes import DType
+from featurestore.spec.feature_service import FeatureService
+from featurestore.spec.feature_view import FeatureView
+from featurestore.spec.on_demand import OnDemandFeature
+from tests.unit.graph.resolving import aircraft, flights, resolve
+
+HERE = Path(__file__).parent
+MARCH = datetime(2013, 3, 1, tzinfo=UTC)
+APRIL = datetime(2013, 4, 1, tzinfo=UTC)
+
+
+def _graph() -> Graph:
+    """Every kind of view, small. Fingerprints are fixed, so that only the SQL is compared."""
+    source = flights(known_at="loaded")
+    plane = aircraft(tail=DType.STRING)
+    rows = FeatureView(
+        "rows", entity=plane, source=source, features=[Feature("late", "delay > 15"), "delay"], ttl="6h",
+        publish_delay="10m",
+    )  # fmt: skip
+    windows = FeatureView(
+        "windows", entity=plane, source=source, every="1h", publish_delay="10m",
+        features=[
+            Aggregate("*", "count", windows=["1d"], where="delay > 15", name="late"),
+            Aggregate("delay", "mean", windows=["1d"]),
+            Aggregate("seats", "max", windows=["7d"]),
+        ],
+    )  # fmt: skip
+    everyone = FeatureView("everyone", sql="SELECT landed AS event_timestamp, loaded AS known_at, delay FROM flights")
+    slack = OnDemandFeature("slack", expression="minutes - rows:delay", inputs={"minutes": DType.FLOAT64})
+    service = FeatureService("service", features=[rows.role("next", tail="next_tail"), slack])
+    graph = resolve(source, rows, windows, everyone, service)
+    return replace(graph, views=tuple(replace(view, fingerprint="0" * 64) for view in graph.views))
+
+
+GRAPH = _graph()
+
+
+def view(name: str) -> ResolvedView:
+    return GRAPH.view(name)
+
+
+def features(*references: str) -> FeatureSet:
+    return referenced_features(GRAPH, references)
+
+
+QUERIES: dict[str, Callable[[], exp.Query]] = {
+    "stored_rows_of_a_row_level_view": lambda: stored_rows(view("rows"), Interval(MARCH, APRIL)),
+    "stored_rows_of_a_windowed_view": lambda: stored_rows(view("windows"), Interval(MARCH, APRIL)),
+    "rejected_rows": lambda: rejected_rows(view("rows")),
+    "rejected_rows_without_entity": lambda: rejected_rows(view("everyone")),
+    "point_in_time_of_a_row_level_view": lambda: point_in_time(features("rows:delay")),
+    "point_in_time_of_a_role_and_an_on_demand_feature": lambda: point_in_time(features("next_rows:late", "slack")),
+    "point_in_time_without_entity": lambda: point_in_time(features("everyone:delay")),
+    "point_in_time_of_windows": lambda: point_in_time(features("windows:late_1d", "windows:delay_mean_1d")),
+    "point_in_time_of_a_greatest_value": lambda: point_in_time(features("windows:seats_max_7d")),
+    "newest_rows_of_a_row_level_view": lambda: newest_rows(view("rows"), since=MARCH, until=APRIL, rows="rows@0"),
+    "newest_rows_of_windows_at_first": lambda: newest_rows(view("windows"), since=None, until=APRIL, rows="windows@0"),
+    "newest_rows_of_windows": lambda: newest_rows(view("windows"), since=MARCH, until=APRIL, rows="windows@0"),
+}
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_the_engine_is_asked_what_was_reviewed(name: str) -> None:
+    file = HERE / f"{name}.sql"
+    compiled = QUERIES[name]().sql(dialect="duckdb", pretty=True) + "\n"
+    if os.environ.get("KNOWNAT_WRITE_GOLDEN"):
+        file.write_text(compiled)
+
+    assert compiled == file.read_text()
+
+
+def test_every_reviewed_file_is_compared() -> None:
+    assert {file.stem for file in HERE.glob("*.sql")} == set(QUERIES)

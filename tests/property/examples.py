@@ -1,0 +1,26 @@
+"""How many examples a property is tried on: the same ones each time, unless the environment asks for more.
+
+`KNOWNAT_PROPERTY_EXAMPLES=20 pytest tests/property` tries twenty times as many, and other ones each time.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, Phase, settings
+
+_TIMES = int(os.environ.get("KNOWNAT_PROPERTY_EXAMPLES", "1"))
+
+# Shrinking an example of a second or so takes minutes: only on request (KNOWNAT_PROPERTY_SHRINK=1).
+_PHASES = [Phase.explicit, Phase.generate, *([Phase.shrink] if os.environ.get("KNOWNAT_PROPERTY_SHRINK") else [])]
+
+
+def examples(count: int) -> settings:
+    return settings(
+        max_examples=count * _TIMES,
+        derandomize=_TIMES == 1,
+        deadline=None,
+        database=None,
+        phases=_PHASES,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )

@@ -1,0 +1,234 @@
+"""Parquet files as sources: which files they are, what their footers tell, and when their version changes."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from featurestore.adapters.parquet_source import ParquetSources
+from featurestore.errors import SourceError
+from featurestore.ports.engine import ParquetFiles
+from featurestore.ports.source_reader import SourceSnapshot
+from featurestore.spec.source import ParquetSource
+
+MOMENT = pa.timestamp("us", tz="UTC")
+JUNE = datetime(2024, 6, 1, tzinfo=UTC)
+JULY = datetime(2024, 7, 1, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+def write(file: Path, *moments: object, kind: pa.DataType = MOMENT, **options: Any) -> Path:
+    """A file with the column `at`, behind a column of two parts and before a column of values."""
+    parts = pa.array([{"a": "x", "b": 1.5}] * len(moments), pa.struct([("a", pa.string()), ("b", pa.float64())]))
+    values = pa.array(range(len(moments)), pa.int64())
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table({"parts": parts, "at": pa.array(moments, kind), "value": values}), file, **options)
+    return file
+
+
+def read(folder: Path, path: str = "flights", column: str = "at") -> SourceSnapshot:
+    return ParquetSources(folder).read(ParquetSource("flights", path=path, event_timestamp=column))
+
+
+def files_of(snapshot: SourceSnapshot, folder: Path) -> list[str]:
+    assert isinstance(snapshot.relation, ParquetFiles)
+    return [str(Path(path).relative_to(folder)) for path in snapshot.relation.paths]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("flights/b.parquet", ["flights/b.parquet"]),
+        ("flights", ["flights/a.parquet", "flights/b.parquet"]),
+        ("flights/", ["flights/a.parquet", "flights/b.parquet"]),
+        ("flights/*.parquet", ["flights/a.parquet", "flights/b.parquet"]),
+        ("flights/[a]*", ["flights/a.parquet"]),
+        ("*/**/*.parquet", ["flights/2013/c.parquet", "flights/a.parquet", "flights/b.parquet"]),
+    ],
+)
+@pytest.mark.parametrize("absolute", [False, True], ids=["relative", "absolute"])
+def test_a_path_is_a_file_a_folder_or_a_glob(tmp_path: Path, path: str, expected: list[str], absolute: bool) -> None:
+    for name in ("b.parquet", "a.parquet", "2013/c.parquet"):
+        write(tmp_path / "flights" / name, JUNE)
+    (tmp_path / "flights" / "_SUCCESS").touch()
+    folder = tmp_path / "elsewhere" if absolute else tmp_path
+
+    snapshot = read(folder, f"{tmp_path}/{path}" if absolute else path)
+
+    assert files_of(snapshot, tmp_path) == expected
+
+
+@pytest.mark.parametrize("path", ["nothing.parquet", "nothing/*.parquet", "empty", "/nowhere/x.parquet"])
+def test_missing_files_are_told_with_what_was_looked_for(tmp_path: Path, path: str) -> None:
+    (tmp_path / "empty").mkdir()
+    looked_for = f"{tmp_path / path}" + ("/*.parquet" if path == "empty" else "")
+
+    with pytest.raises(SourceError) as caught:
+        read(tmp_path, path)
+
+    assert f"nothing matches {looked_for}. Paths are relative to data_folder" in caught.value.message
+    assert f"source 'flights' ({__file__}:" in caught.value.message
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"PAR1 and no more PAR1"])
+def test_a_file_that_is_not_parquet_is_named(tmp_path: Path, content: bytes) -> None:
+    write(tmp_path / "flights" / "a.parquet", JUNE)
+    (tmp_path / "flights" / "b.parquet").write_bytes(content)
+
+    with pytest.raises(SourceError, match=r"b\.parquet is not a readable Parquet file"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        (pa.table({"at": [JUNE]}), "value"),
+        (pa.table({"at": [JUNE], "value": [1.5]}), "value"),
+        (pa.table({"at": [JUNE], "value": [1], "Gate": [1], "extra": [1]}), "Gate, extra"),
+    ],
+)
+def test_columns_that_differ_between_files_are_named(tmp_path: Path, other: pa.Table, named: str) -> None:
+    pq.write_table(pa.table({"at": [JUNE], "value": [1]}), tmp_path / "a.parquet")
+    pq.write_table(other, tmp_path / "b.parquet")
+
+    with pytest.raises(SourceError, match=rf"b\.parquet is not like the files .* has other columns: {named}$"):
+        read(tmp_path, "*.parquet")
+
+
+def test_columns_in_another_order_are_told_as_such(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"at": [JUNE], "value": [1]}), tmp_path / "a.parquet")
+    pq.write_table(pa.table({"value": [1], "at": [JUNE]}), tmp_path / "b.parquet")
+
+    with pytest.raises(SourceError, match=r"b\.parquet .* it has its columns in another order"):
+        read(tmp_path, "*.parquet")
+
+
+def test_a_snapshot_tells_columns_rows_and_time_of_all_files(tmp_path: Path) -> None:
+    write(tmp_path / "flights" / "a.parquet", JULY, None, JUNE, row_group_size=1)
+    write(tmp_path / "flights" / "b.parquet", datetime(2024, 6, 2, tzinfo=UTC))
+
+    snapshot = read(tmp_path)
+
+    assert snapshot.schema.names == ["parts", "at", "value"]
+    assert snapshot.schema.field("at").type == MOMENT
+    assert (snapshot.source, snapshot.rows) == ("flights", 4)
+    assert (snapshot.first, snapshot.last) == (JUNE, JULY)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (pa.timestamp("us", tz="UTC"), {}),
+        (pa.timestamp("us"), {}),
+        (pa.timestamp("ms"), {}),
+        (pa.timestamp("ns"), {}),
+        (pa.timestamp("ns", tz="UTC"), {}),
+        (pa.timestamp("us", tz="America/New_York"), {}),
+        (pa.timestamp("us", tz="UTC"), {"write_statistics": False}),
+        (pa.timestamp("us"), {"write_statistics": ["value"]}),
+        (pa.timestamp("us"), {"use_deprecated_int96_timestamps": True}),
+        (pa.timestamp("us"), {"use_deprecated_int96_timestamps": True, "row_group_size": 1}),
+    ],
+    ids=str,
+)
+def test_every_kind_of_timestamp_is_told_in_utc(tmp_path: Path, kind: pa.DataType, options: dict[str, Any]) -> None:
+    moments = [JULY.replace(microsecond=123000), JUNE, None]
+    moments = [moment and (moment if kind.tz else moment.replace(tzinfo=None)) for moment in moments]
+    write(tmp_path / "a.parquet", *moments, kind=kind, **options)
+
+    snapshot = read(tmp_path, "a.parquet")
+
+    assert (snapshot.first, snapshot.last) == (JUNE, JULY.replace(microsecond=123000))
+    assert {type(snapshot.first), type(snapshot.last)} == {datetime}
+    assert snapshot.first is not None
+    assert snapshot.first.tzinfo == UTC
+
+
+def test_nanoseconds_are_told_to_the_microsecond_before(tmp_path: Path) -> None:
+    write(tmp_path / "a.parquet", 1_000_000_001_999, kind=pa.timestamp("ns"))
+
+    snapshot = read(tmp_path, "a.parquet")
+
+    assert snapshot.first == snapshot.last == datetime(1970, 1, 1, 0, 16, 40, 1, tzinfo=UTC)
+
+
+def test_a_date_is_told_as_its_midnight(tmp_path: Path) -> None:
+    write(tmp_path / "a.parquet", date(2024, 6, 2), date(2024, 6, 1), kind=pa.date32())
+
+    snapshot = read(tmp_path, "a.parquet")
+
+    assert (snapshot.first, snapshot.last) == (JUNE, datetime(2024, 6, 2, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("moments", [(), (None,), (None, None)])
+@pytest.mark.parametrize("options", [{}, {"write_statistics": False}], ids=["statistics", "none"])
+def test_files_without_a_moment_tell_none(tmp_path: Path, moments: tuple[None, ...], options: dict[str, Any]) -> None:
+    write(tmp_path / "a.parquet", *moments, **options)
+
+    snapshot = read(tmp_path, "a.parquet")
+
+    assert (snapshot.rows, snapshot.first, snapshot.last) == (len(moments), None, None)
+
+
+def test_an_empty_file_leaves_the_time_to_the_others(tmp_path: Path) -> None:
+    write(tmp_path / "flights" / "a.parquet")
+    write(tmp_path / "flights" / "b.parquet", None)
+    write(tmp_path / "flights" / "c.parquet", JUNE)
+
+    snapshot = read(tmp_path)
+
+    assert (snapshot.rows, snapshot.first, snapshot.last) == (2, JUNE, JUNE)
+
+
+@pytest.mark.parametrize("column", ["value", "parts", "missing"])
+def test_a_column_that_holds_no_moments_tells_none(tmp_path: Path, column: str) -> None:
+    write(tmp_path / "a.parquet", JUNE)
+
+    snapshot = read(tmp_path, "a.parquet", column)
+
+    assert (snapshot.first, snapshot.last) == (None, None)
+
+
+def test_the_version_stays_while_the_files_do(tmp_path: Path) -> None:
+    write(tmp_path / "flights" / "a.parquet", JUNE)
+
+    assert read(tmp_path).version == read(tmp_path).version
+
+
+def test_the_version_changes_when_a_file_is_added_or_taken_away(tmp_path: Path) -> None:
+    write(tmp_path / "flights" / "a.parquet", JUNE)
+    before = read(tmp_path).version
+    added = write(tmp_path / "flights" / "b.parquet", JUNE)
+    with_both = read(tmp_path).version
+    added.unlink()
+
+    assert with_both != before
+    assert read(tmp_path).version == before
+
+
+def test_the_version_changes_when_a_file_is_written_again(tmp_path: Path) -> None:
+    file = write(tmp_path / "flights" / "a.parquet", JUNE)
+    os.utime(file, ns=(10**18, 10**18))
+    before = read(tmp_path)
+    write(file, JULY)
+
+    after = read(tmp_path)
+
+    assert after.version != before.version
+    assert (before.last, after.last) == (JUNE, JULY)
+
+
+def test_moving_the_project_changes_nothing_but_where_the_files_are(tmp_path: Path) -> None:
+    write(tmp_path / "here" / "flights" / "a.parquet", JUNE)
+    before = read(tmp_path / "here")
+    (tmp_path / "here").rename(tmp_path / "there")
+
+    after = read(tmp_path / "there")
+
+    assert (after.version, after.schema, after.rows) == (before.version, before.schema, before.rows)
+    assert files_of(after, tmp_path / "there") == files_of(before, tmp_path / "here")

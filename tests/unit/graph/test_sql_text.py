@@ -1,0 +1,68 @@
+"""People's SQL as trees: one statement of bounded depth, and feature references as columns."""
+
+from __future__ import annotations
+
+import pytest
+
+from featurestore.graph.sql_text import (
+    UnreadableSql,
+    canonical_sql,
+    parse_expression,
+    parse_query,
+    parse_reference_expression,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical", "references"),
+    [
+        ("a - v:f", '"a" - "v:f"', ("v:f",)),
+        ("v:f / (v:g + v:f)", '"v:f" / ("v:g" + "v:f")', ("v:f", "v:g")),
+        ("coalesce(role_v:f::INT, 0)", 'COALESCE(CAST("role_v:f" AS INT), 0)', ("role_v:f",)),
+        ("'v:f' || n", "'v:f' || \"n\"", ()),
+        ("n /* v:f */", '"n"', ()),
+    ],
+)
+def test_a_reference_is_read_as_a_column_of_its_name(text: str, canonical: str, references: tuple[str, ...]) -> None:
+    tree, found = parse_reference_expression(text)
+
+    assert canonical_sql(tree) == canonical
+    assert found == references
+
+
+@pytest.mark.parametrize("text", ["Arr_Delay>15", "arr_delay > 15 -- late", "/* why */ ARR_DELAY\n> 15"])
+def test_canonical_text_forgets_formatting_comments_and_case(text: str) -> None:
+    assert canonical_sql(parse_expression(text)) == '"arr_delay" > 15'
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("(" * 101 + "1" + ")" * 101, "nested deeper than 100 levels"),
+        ("a" + "::INT" * 200, "nested deeper than 150 levels"),
+        ("NOT " * 3_000 + "true", "nested too deeply"),
+        ("1" * 100_001, "longer than 100000 characters"),
+        ("'open", "Error tokenizing"),
+        ("a; b", "expected one"),
+        ("a FROM t", "expected one expression"),
+        ("a AS b", "leave out AS"),
+        ("(SELECT 1)", "can not hold a SELECT"),
+        ("random()", "another value each time"),
+        ("current_timestamp", "another value each time"),
+    ],
+)
+def test_text_that_is_no_expression_is_refused_with_the_reason(text: str, what: str) -> None:
+    with pytest.raises(UnreadableSql, match=what):
+        parse_expression(text)
+
+
+def test_a_long_chain_is_not_a_deep_nest() -> None:
+    assert canonical_sql(parse_expression(" AND ".join(["a > 0"] * 2_000))).count("AND") == 1_999
+
+
+@pytest.mark.parametrize(
+    ("text", "what"), [("DELETE FROM t", "found DELETE"), ("SELECT 1; SELECT 2", "found 2"), ("", "found 0")]
+)
+def test_a_query_is_one_select(text: str, what: str) -> None:
+    with pytest.raises(UnreadableSql, match=what):
+        parse_query(text)

@@ -1,0 +1,161 @@
+"""From what is applied and what is wanted to a plan: every situation a project can be in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from featurestore.graph.resolved import Column, Graph, ResolvedFeature, ResolvedSource, ResolvedView
+from featurestore.intervals import Interval, IntervalSet
+from featurestore.plan.build import Situation, SourceSpan, build_plan, estimated_rows, wanted_interval
+from featurestore.plan.stages import Backfill, Change, ChangeKind, CreateTable, Materialize, Promote
+from featurestore.spec.dtypes import DType
+
+HOUR, DAY, TICK = timedelta(hours=1), timedelta(days=1), timedelta(microseconds=1)
+NOW = datetime(2013, 3, 10, 12, 40, tzinfo=UTC)
+MONDAY = datetime(2013, 3, 4, tzinfo=UTC)
+FLIGHTS = ResolvedSource("flights", "flights.parquet", "landed", None, timedelta(0), ())
+WEATHER = ResolvedSource("weather", "weather.parquet", "observed", None, HOUR, ())
+SPANS = {
+    "flights": SourceSpan(700, MONDAY + 9 * HOUR, MONDAY + 7 * DAY),
+    "weather": SourceSpan(0, None, None),
+}
+
+
+def feature(name: str, fingerprint: str = "a") -> ResolvedFeature:
+    return ResolvedFeature(name, DType.FLOAT64, fingerprint * 64, ())
+
+
+DELAYS = ResolvedView(
+    name="delays",
+    fingerprint="1" * 64,
+    entity="aircraft",
+    keys=(Column("tail", DType.STRING),),
+    query="SELECT 1",
+    sources=(FLIGHTS,),
+    features=(feature("mean"), feature("worst")),
+    every=HOUR,
+    inputs=(),
+    ttl=None,
+    publish_delay=timedelta(0),
+    delay=timedelta(0),
+)
+GRAPH = Graph(sources=(FLIGHTS,), views=(DELAYS,))
+WHOLE = IntervalSet((Interval(MONDAY, NOW.replace(minute=0)),))
+
+
+def situation(**changes: Any) -> Situation:
+    """Everything is applied, filled and online, unless `changes` say otherwise."""
+    covered = {DELAYS.table: WHOLE}
+    return Situation(
+        **{"applied": GRAPH, "covered": covered, "spans": SPANS, "online": [DELAYS.table], "now": NOW, **changes}
+    )
+
+
+def test_nothing_is_to_do_where_everything_is_applied_and_filled() -> None:
+    plan = build_plan(GRAPH, situation())
+
+    assert plan.nothing_to_do
+    assert plan.changes == ()
+
+
+def test_a_new_project_creates_fills_and_promotes_in_that_order() -> None:
+    plan = build_plan(GRAPH, situation(applied=None, covered={}, online=[]))
+
+    assert plan.stages == (CreateTable(DELAYS), Backfill(DELAYS, WHOLE, 647), Promote(GRAPH))
+    assert plan.changes == (
+        Change(ChangeKind.ADDED, "view:delays", ("mean", "worst")),
+        Change(ChangeKind.ADDED, "source:flights"),
+    )
+
+
+def test_time_that_has_passed_is_filled_and_nothing_else() -> None:
+    filled = IntervalSet((Interval(MONDAY, NOW.replace(hour=9, minute=0)),))
+
+    plan = build_plan(GRAPH, situation(covered={DELAYS.table: filled}))
+
+    assert [stage.missing for stage in plan.stages if isinstance(stage, Backfill)] == [WHOLE - filled]
+    assert len(plan.stages) == 1
+
+
+def test_a_changed_view_is_built_beside_the_old_one_and_online_before_it_is_promoted() -> None:
+    changed = replace(DELAYS, fingerprint="2" * 64, features=(feature("mean", "b"), feature("worst"), feature("new")))
+    wanted = replace(GRAPH, views=(changed,))
+
+    plan = build_plan(wanted, situation())
+
+    assert [type(stage) for stage in plan.stages] == [CreateTable, Backfill, Materialize, Promote]
+    assert plan.changes == (Change(ChangeKind.CHANGED, "view:delays", ("mean", "new")),)
+
+
+def test_a_changed_view_that_was_never_online_is_not_brought_online() -> None:
+    wanted = replace(GRAPH, views=(replace(DELAYS, fingerprint="2" * 64),))
+
+    plan = build_plan(wanted, situation(online=[]))
+
+    assert [type(stage) for stage in plan.stages] == [CreateTable, Backfill, Promote]
+
+
+def test_an_apply_that_was_interrupted_before_promoting_goes_on_where_it_stopped() -> None:
+    changed = replace(DELAYS, fingerprint="2" * 64)
+    wanted = replace(GRAPH, views=(changed,))
+
+    plan = build_plan(wanted, situation(covered={DELAYS.table: WHOLE, changed.table: WHOLE}))
+
+    assert plan.stages == (Materialize(changed), Promote(wanted))
+
+
+@pytest.mark.parametrize("described", [{"owner": "me"}, {"ttl": DAY}, {"tags": ("a",)}, {"description": "…"}])
+def test_what_only_describes_a_view_is_promoted_and_nothing_is_filled(described: dict[str, Any]) -> None:
+    wanted = replace(GRAPH, views=(replace(DELAYS, **described),))
+
+    plan = build_plan(wanted, situation())
+
+    assert plan.stages == (Promote(wanted),)
+    assert plan.changes == (Change(ChangeKind.DESCRIBED, "view:delays"),)
+
+
+def test_a_removed_view_is_only_taken_out_of_what_readers_see() -> None:
+    wanted = replace(GRAPH, views=())
+
+    plan = build_plan(wanted, situation())
+
+    assert plan.stages == (Promote(wanted),)
+    assert plan.changes == (Change(ChangeKind.REMOVED, "view:delays"),)
+
+
+@pytest.mark.parametrize(
+    ("view", "end"),
+    [
+        (DELAYS, NOW.replace(minute=0)),
+        (replace(DELAYS, every=6 * HOUR), NOW.replace(minute=0)),
+        (replace(DELAYS, every=DAY), NOW.replace(hour=0, minute=0)),
+        (replace(DELAYS, delay=HOUR), NOW.replace(hour=11, minute=0)),
+        (replace(DELAYS, every=None), NOW.replace(minute=0) + TICK),
+        (replace(DELAYS, every=None, delay=None), NOW.replace(minute=0) + TICK),
+        (replace(DELAYS, every=None, delay=3 * HOUR), NOW.replace(hour=9, minute=0) + TICK),
+    ],
+)
+def test_a_view_is_wanted_from_its_sources_first_day_to_the_last_hop_that_is_known(
+    view: ResolvedView, end: datetime
+) -> None:
+    assert wanted_interval(view, SPANS, NOW) == Interval(MONDAY, end)
+
+
+def test_nothing_is_wanted_of_a_source_without_rows_or_with_future_rows_alone() -> None:
+    future = {"flights": SourceSpan(1, NOW + DAY, NOW + DAY)}
+
+    assert wanted_interval(replace(DELAYS, sources=(WEATHER,)), SPANS, NOW) is None
+    assert wanted_interval(DELAYS, future, NOW) is None
+
+
+def test_rows_are_estimated_by_the_share_of_a_sources_time() -> None:
+    spans = {"flights": SourceSpan(100, MONDAY, MONDAY + 10 * DAY - TICK), "weather": SPANS["weather"]}
+    both = replace(DELAYS, sources=(FLIGHTS, WEATHER))
+
+    assert estimated_rows(both, IntervalSet((Interval(MONDAY, MONDAY + 3 * DAY),)), spans) == 30
+    assert estimated_rows(both, IntervalSet((Interval(MONDAY - DAY, MONDAY + 50 * DAY),)), spans) == 100
+    assert estimated_rows(both, IntervalSet(), spans) == 0
