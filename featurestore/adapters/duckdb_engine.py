@@ -45,12 +45,12 @@ class DuckDBEngine:
     def schema(self, query: Query) -> pa.Schema:
         with self._cursor(query.relations) as cursor:
             empty = exp.select("*").from_(query.tree.copy().subquery("asked")).limit(0)
-            return _run(cursor, _rendered(empty, query.relations)).to_arrow_table().schema
+            return _run(cursor, _rendered(empty)).to_arrow_table().schema
 
     def stream(self, query: Query) -> pa.RecordBatchReader:
         cursor = self._open(query.relations)
         try:
-            reader = _run(cursor, _rendered(query.tree, query.relations)).to_arrow_reader(_BATCH_ROWS)
+            reader = _run(cursor, _rendered(query.tree)).to_arrow_reader(_BATCH_ROWS)
             schema = reader.schema
         except duckdb.Error as error:
             cursor.close()
@@ -65,7 +65,7 @@ class DuckDBEngine:
         Path(folder).mkdir(parents=True, exist_ok=True)
         with self._cursor(query.relations) as cursor:
             copy = exp.Copy(
-                this=exp.Subquery(this=_with_relations(query.tree, query.relations)),
+                this=exp.Subquery(this=query.tree.copy()),
                 kind=False,
                 files=[exp.Literal.string(folder)],
                 params=[
@@ -88,12 +88,18 @@ class DuckDBEngine:
 
     def _open(self, relations: Mapping[str, Relation]) -> duckdb.DuckDBPyConnection:
         cursor = self._database.cursor()
-        cursor.execute("SET TimeZone='UTC'")
-        for name, relation in relations.items():
-            if isinstance(relation, pa.Table):
-                cursor.register(name, relation)
-            elif not relation.paths:
-                cursor.register(name, relation.schema.empty_table())
+        try:
+            cursor.execute("SET TimeZone='UTC'")
+            for name, relation in relations.items():
+                if isinstance(relation, pa.Table):
+                    cursor.register(name, relation)
+                elif relation.paths:
+                    cursor.execute(_view_of(name, relation))
+                else:
+                    cursor.register(name, relation.schema.empty_table())
+        except duckdb.Error as error:
+            cursor.close()
+            raise _refused(error) from error
         return cursor
 
     @contextmanager
@@ -122,28 +128,23 @@ def _batches(reader: pa.RecordBatchReader, cursor: duckdb.DuckDBPyConnection) ->
         cursor.close()
 
 
-def _rendered(tree: exp.Query, relations: Mapping[str, Relation]) -> str:
-    return _with_relations(tree, relations).sql(dialect=DIALECT)
+def _rendered(tree: exp.Query) -> str:
+    return tree.sql(dialect=DIALECT)
 
 
-def _with_relations(tree: exp.Query, relations: Mapping[str, Relation]) -> exp.Query:
-    """The tree with each table that stands for files replaced by a scan of them. CTEs of the same name win."""
-    tree = tree.copy()
-    defined = {cte.alias for cte in tree.find_all(exp.CTE)}
-    for node in list(tree.find_all(exp.Table)):
-        relation = relations.get(node.name)
-        if isinstance(relation, ParquetFiles) and relation.paths and node.name not in defined:
-            node.replace(_scan(relation, node.alias or node.name))
-    return tree
-
-
-def _scan(files: ParquetFiles, alias: str) -> exp.Table:
+def _view_of(name: str, files: ParquetFiles) -> str:
+    """A view, seen by one connection only, that scans the files: the engine's own rules then say which name means what,
+    in queries whose CTEs have the name of a relation too."""
     paths = exp.Array(expressions=[exp.Literal.string(path) for path in files.paths])
     no_folders = exp.PropertyEQ(this=exp.to_identifier("hive_partitioning"), expression=exp.false())
-    return exp.Table(
-        this=exp.Anonymous(this="read_parquet", expressions=[paths, no_folders]),
-        alias=exp.TableAlias(this=exp.to_identifier(alias, quoted=True)),
+    scan = exp.Table(this=exp.Anonymous(this="read_parquet", expressions=[paths, no_folders]))
+    create = exp.Create(
+        this=exp.Table(this=exp.to_identifier(name, quoted=True)),
+        kind="VIEW",
+        expression=exp.select("*").from_(scan),
+        properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
     )
+    return create.sql(dialect=DIALECT)
 
 
 def _parameter(name: str, value: exp.Expr) -> exp.CopyParameter:

@@ -7,7 +7,14 @@ from datetime import datetime
 
 from featurestore.adapters.dataset_ids import choose_dataset
 from featurestore.graph.resolved import Graph
-from featurestore.ports.state import AppliedGraph, Coverage, FilledInterval, Manifest, Materialization
+from featurestore.ports.state import (
+    AppliedGraph,
+    Coverage,
+    FilledInterval,
+    Manifest,
+    Materialization,
+    check_replaced,
+)
 
 
 class MemoryCatalog:
@@ -21,8 +28,9 @@ class MemoryCatalog:
     def serial(self) -> int | None:
         return self._applied[-1].serial if self._applied else None
 
-    def promote(self, graph: Graph, applied_at: datetime) -> AppliedGraph:
+    def promote(self, graph: Graph, applied_at: datetime, *, replacing: int | None) -> AppliedGraph:
         with self._lock:
+            check_replaced(self.serial(), replacing)
             applied = AppliedGraph(len(self._applied) + 1, graph, applied_at)
             self._applied.append(applied)
         return applied

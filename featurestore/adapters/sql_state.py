@@ -15,7 +15,14 @@ from featurestore.adapters.dataset_ids import choose_dataset
 from featurestore.adapters.sql_database import Database
 from featurestore.graph.resolved import Graph
 from featurestore.intervals import Interval
-from featurestore.ports.state import AppliedGraph, Coverage, FilledInterval, Manifest, Materialization
+from featurestore.ports.state import (
+    AppliedGraph,
+    Coverage,
+    FilledInterval,
+    Manifest,
+    Materialization,
+    check_replaced,
+)
 
 
 class SqlCatalog:
@@ -36,10 +43,12 @@ class SqlCatalog:
             serial: int | None = connection.execute(newest).scalar_one()
         return serial
 
-    def promote(self, graph: Graph, applied_at: datetime) -> AppliedGraph:
-        next_serial = select(func.coalesce(func.max(tables.applied_graph.c.serial), 0) + 1)
+    def promote(self, graph: Graph, applied_at: datetime, *, replacing: int | None) -> AppliedGraph:
+        newest = select(func.max(tables.applied_graph.c.serial))
         with self._database.write("catalog") as connection:
-            applied = AppliedGraph(connection.execute(next_serial).scalar_one(), graph, applied_at)
+            found: int | None = connection.execute(newest).scalar_one()
+            check_replaced(found, replacing)
+            applied = AppliedGraph((found or 0) + 1, graph, applied_at)
             connection.execute(
                 insert(tables.applied_graph).values(serial=applied.serial, graph=graph, applied_at=applied_at),
             )

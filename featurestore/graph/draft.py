@@ -8,15 +8,19 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from featurestore.errors import DefinitionsError, Problem
+from featurestore.errors import Problem
 from featurestore.graph.sql_text import UnreadableSql
 from featurestore.graph.view_query import ViewQuery, view_query
 from featurestore.graph.written import WrittenView, read_view, tables, view_problems
 from featurestore.spec.declarations import Declaration, Declarations
+from featurestore.spec.entity import Entity
+from featurestore.spec.feature_service import FeatureService
 from featurestore.spec.feature_view import FeatureView, ViewSelection
+from featurestore.spec.on_demand import OnDemandFeature
 from featurestore.spec.source import Source
 
 T = TypeVar("T")
+D = TypeVar("D", Entity, Source, FeatureView, OnDemandFeature, FeatureService)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +41,10 @@ class Draft:
     schemas: Mapping[str, pa.Schema]
 
 
-def complete(declarations: Declarations) -> Declarations:
+def complete(declarations: Declarations) -> tuple[Declarations, list[Problem]]:
     """The declarations with those that others refer to, though no module holds them under a name of their own.
 
-    Raises DefinitionsError when two declarations of a kind share a name.
+    Of two declarations of a kind that share a name, the second is a problem and left out.
     """
     services = declarations.services
     selections = [m for service in services for m in service.features if isinstance(m, ViewSelection)]
@@ -51,17 +55,20 @@ def complete(declarations: Declarations) -> Declarations:
     sources = _distinct(declarations.sources, (view.source for view in views if view.source is not None))
     entities = _distinct(declarations.entities, (view.entity for view in views if view.entity is not None))
     completed = Declarations(entities, sources, views, on_demand, services)
-    if problems := list(_duplicates(completed)):
-        raise DefinitionsError(problems)
-    return completed
+    single = Declarations(
+        _first_of_each_name(entities),
+        _first_of_each_name(sources),
+        _first_of_each_name(views),
+        _first_of_each_name(on_demand),
+        _first_of_each_name(services),
+    )
+    return single, list(_duplicates(completed))
 
 
-def draft(declarations: Declarations, schemas: Mapping[str, pa.Schema], problems: Iterable[Problem] = ()) -> Draft:
-    """Every view as a query. `schemas` are the sources' columns; a source without one has a problem in `problems`.
-
-    Raises DefinitionsError with those problems and every other one.
-    """
-    found = list(problems)
+def draft(declarations: Declarations, schemas: Mapping[str, pa.Schema]) -> tuple[Draft, list[Problem]]:
+    """Every view as a query, and what is wrong with those that are none. `schemas` are the sources' columns; views over
+    a source that could not be read are left out without a word: that problem has been told."""
+    found: list[Problem] = []
     sources = {source.name: source for source in declarations.sources}
     drafts = []
     for view in declarations.views:
@@ -70,9 +77,7 @@ def draft(declarations: Declarations, schemas: Mapping[str, pa.Schema], problems
             drafts.append(drafted)
         else:
             found += drafted
-    if found:
-        raise DefinitionsError(found)
-    return Draft(declarations, tuple(drafts), schemas)
+    return Draft(declarations, tuple(drafts), schemas), found
 
 
 def _draft_view(
@@ -92,6 +97,14 @@ def _draft_view(
 
 def _distinct(declared: Iterable[T], referred: Iterable[T]) -> tuple[T, ...]:
     return tuple({id(item): item for item in (*declared, *referred)}.values())
+
+
+def _first_of_each_name(items: tuple[D, ...]) -> tuple[D, ...]:
+    return tuple({item.name.lower(): item for item in reversed(items)}[name] for name in _names(items))
+
+
+def _names(items: tuple[D, ...]) -> list[str]:
+    return list(dict.fromkeys(item.name.lower() for item in items))
 
 
 def _duplicates(declarations: Declarations) -> Iterator[Problem]:

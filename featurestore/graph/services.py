@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
-from featurestore.errors import DefinitionsError, Problem, UnknownName, suggestion
+from featurestore.errors import Problem, UnknownName, suggestion
 from featurestore.graph.fingerprint import fingerprint, key_identity
 from featurestore.graph.resolved import Column, Graph, ResolvedOnDemand, ResolvedView, ServiceEntry, ViewUse
 from featurestore.graph.sql_text import UnreadableSql, canonical_sql, parse_reference_expression
@@ -30,22 +30,24 @@ class DraftOnDemand:
     fingerprint: str
 
 
-def draft_on_demand(declarations: Declarations, graph: Graph) -> tuple[DraftOnDemand, ...]:
-    """Every on-demand feature with its references found. Raises DefinitionsError with every problem, those of the
-    services too, so that all are told at once."""
+def draft_on_demand(declarations: Declarations, graph: Graph) -> tuple[tuple[DraftOnDemand, ...], list[Problem]]:
+    """Every on-demand feature with its references found, and what is wrong with the others and with the services.
+
+    What refers to a view that is declared and not in the graph is left out: that view's problem has been told.
+    """
     views = _named_views(declarations, graph)
     problems = [problem for service in declarations.services for problem in _service_problems(service, graph)]
+    unsettled = _unsettled_names(declarations, graph)
     drafts = []
     for feature in declarations.on_demand:
         try:
             drafts.append(_draft(feature, views))
         except (UnreadableSql, UnknownName) as error:
-            problems.append(Problem(feature.declared_at, f"on-demand feature '{feature.name}': {error}"))
+            if not (isinstance(error, UnknownName) and error.name in unsettled):
+                problems.append(Problem(feature.declared_at, f"on-demand feature '{feature.name}': {error}"))
     read = {draft.declaration.name: draft.references for draft in drafts}
     problems += [problem for service in declarations.services for problem in _role_problems(service, read, graph)]
-    if problems:
-        raise DefinitionsError(problems)
-    return tuple(drafts)
+    return tuple(drafts), problems
 
 
 def settle_services(
@@ -60,13 +62,20 @@ def settle_services(
 def _named_views(declarations: Declarations, graph: Graph) -> dict[str, ResolvedView]:
     """Views by every name they go by: their own, and `{role}_{view}` for each role of a service."""
     views = {view.name: view for view in graph.views}
-    roles = {
-        member.name: views[member.view.name]
-        for service in declarations.services
-        for member in service.features
-        if isinstance(member, ViewSelection)
-    }
+    roles = {member.name: views[member.view.name] for member in _selections(declarations) if member.view.name in views}
     return roles | views
+
+
+def _unsettled_names(declarations: Declarations, graph: Graph) -> set[str]:
+    """The names of views that are declared, and could not be settled."""
+    known = {view.name for view in graph.views}
+    roles = {member.name for member in _selections(declarations) if member.view.name not in known}
+    return roles | ({view.name for view in declarations.views} - known)
+
+
+def _selections(declarations: Declarations) -> list[ViewSelection]:
+    members = (member for service in declarations.services for member in service.features)
+    return [member for member in members if isinstance(member, ViewSelection)]
 
 
 def _draft(feature: OnDemandFeature, views: Mapping[str, ResolvedView]) -> DraftOnDemand:
@@ -145,6 +154,10 @@ def _join_columns(member: ViewSelection, view: ResolvedView) -> tuple[str, ...]:
 def _role_problems(service: FeatureService, read: Mapping[str, tuple[str, ...]], graph: Graph) -> Iterator[Problem]:
     """An on-demand feature may read any view, but a view in a role only where the service says what the role joins."""
     known = {view.name for view in graph.views}
+    for member in service.features:
+        if isinstance(member, ViewSelection) and member.prefix is not None and member.name in known:
+            what = f"feature service '{service.name}': the role '{member.name}' has the name of a view"
+            yield Problem(service.declared_at, what, "choose another prefix")
     known |= {member.name for member in service.features if isinstance(member, ViewSelection)}
     for member in service.features:
         for text in read.get(member.name, ()) if isinstance(member, OnDemandFeature) else ():
@@ -159,12 +172,15 @@ def _service_problems(service: FeatureService, graph: Graph) -> Iterator[Problem
     names: list[str] = []
     joins: dict[str, tuple[str, tuple[str, ...]]] = {}
     inputs: dict[str, DType] = {}
+    settled = {view.name for view in graph.views}
     for member in service.features:
         if isinstance(member, OnDemandFeature):
             names.append(member.name)
             for column, dtype in member.inputs:
                 if inputs.setdefault(column, dtype) is not dtype:
                     yield Problem(where, f"{what} has the request input '{column}' with two types", "agree on one")
+            continue
+        if member.view.name not in settled:
             continue
         view = graph.view(member.view.name)
         known = [feature.name for feature in view.features]
@@ -175,7 +191,5 @@ def _service_problems(service: FeatureService, graph: Graph) -> Iterator[Problem
         join = (view.name, _join_columns(member, view))
         if joins.setdefault(member.name, join) != join:
             yield Problem(where, f"{what} has '{member.name}' twice with different join keys", "give each a role")
-        if member.prefix is not None and member.name in {other.name for other in graph.views}:
-            yield Problem(where, f"{what}: the role '{member.name}' has the name of a view", "choose another prefix")
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield Problem(where, f"{what} has two columns named '{name}'", "list each feature once")

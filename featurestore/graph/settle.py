@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 
-from featurestore.errors import DefinitionsError, Problem
+from featurestore.errors import Problem
 from featurestore.graph.arrow_types import dtype_of
 from featurestore.graph.draft import Draft, DraftView
 from featurestore.graph.edges import edges
@@ -33,22 +33,29 @@ from featurestore.spec.dtypes import DType
 from featurestore.spec.source import Source
 
 
-def settle_views(draft: Draft, view_schemas: Mapping[str, pa.Schema]) -> Graph:
-    """Entities, sources and views, settled with the types that the engine found for each view's query.
-
-    Raises DefinitionsError with every type that does not fit.
-    """
-    if problems := [problem for view in draft.views for problem in _type_problems(view, view_schemas)]:
-        raise DefinitionsError(problems)
-    sources = {source.name: _source(source, draft.schemas[source.name]) for source in draft.declarations.sources}
-    return Graph(
+def settle_views(draft: Draft, view_schemas: Mapping[str, pa.Schema]) -> tuple[Graph, list[Problem]]:
+    """Entities, sources and views, settled with the types that the engine found for each view's query, and every type
+    that does not fit. Views with such a problem, or without types, are left out."""
+    typed = [view for view in draft.views if view.declaration.name in view_schemas]
+    problems = {view.declaration.name: list(_type_problems(view, view_schemas)) for view in typed}
+    sources = {
+        source.name: _source(source, draft.schemas[source.name])
+        for source in draft.declarations.sources
+        if source.name in draft.schemas
+    }
+    graph = Graph(
         entities=tuple(
             ResolvedEntity(e.name, tuple(Column(*key) for key in e.join_keys), e.description, e.owner, e.tags)
             for e in draft.declarations.entities
         ),
         sources=tuple(sources.values()),
-        views=tuple(_view(view, view_schemas[view.declaration.name], sources) for view in draft.views),
+        views=tuple(
+            _view(view, view_schemas[view.declaration.name], sources)
+            for view in typed
+            if not problems[view.declaration.name]
+        ),
     )
+    return graph, [problem for found in problems.values() for problem in found]
 
 
 def _source(source: Source, schema: pa.Schema) -> ResolvedSource:

@@ -26,7 +26,8 @@ def apply(
 ) -> Iterator[Progress]:
     """Carry out the plan, reporting as it goes. Consume the iterator: work happens as it is read.
 
-    Every stage can be repeated: after a crash, a new plan holds what is left, and applying it finishes the job.
+    Every stage can be repeated: after a crash, a new plan holds what is left, and applying it finishes the job. Raises
+    ConcurrentChange when another process applied something since the plan was made: readers then see that.
     """
     for stage in plan.stages:
         match stage:
@@ -36,7 +37,7 @@ def apply(
                 yield from backfill(view, missing, offline, now=now, chunk_days=chunk_days)
             case Materialize(view):
                 yield materialize(MaterializeRequest(view, now), offline, online, now=now)
-            case Promote(graph):
-                catalog.promote(graph, now)
+            case Promote(graph, replacing):
+                catalog.promote(graph, now, replacing=replacing)
             case _:
                 assert_never(stage)

@@ -36,6 +36,7 @@ def make_plan(project: Project, offline: OfflineSide, online: OnlineSide, *, now
     applied = current.graph if current else None
     situation = Situation(
         applied=applied,
+        serial=current.serial if current else None,
         covered={
             view.table: still_covered(view, offline, now=now)
             for view in resolved.graph.views

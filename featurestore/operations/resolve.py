@@ -32,13 +32,17 @@ class Resolved:
 
 def resolve_definitions(definitions: DefinitionsReader, sources: SourceReader, engine: Engine) -> Resolved:
     """Everything the definitions mean together. Raises DefinitionsError with every problem that one pass can find."""
-    declarations = complete(definitions.load())
-    snapshots, problems = _read_sources(declarations, sources)
-    drafted = draft(declarations, {name: snapshot.schema for name, snapshot in snapshots.items()}, problems)
-    graph = settle_views(drafted, _view_schemas(drafted, engine))
-    on_demand = draft_on_demand(declarations, graph)
-    graph = settle_services(declarations, graph, on_demand, _on_demand_types(on_demand, engine))
-    spans = {name: SourceSpan(found.rows, found.first, found.last) for name, found in snapshots.items()}
+    declarations, problems = complete(definitions.load())
+    snapshots, unreadable = _read_sources(declarations, sources)
+    drafted, wrong = draft(declarations, {name: snapshot.schema for name, snapshot in snapshots.items()})
+    schemas, refused = _view_schemas(drafted, engine)
+    graph, untyped = settle_views(drafted, schemas)
+    on_demand, misread = draft_on_demand(declarations, graph)
+    types, odd = _on_demand_types(on_demand, engine)
+    if found := [*problems, *unreadable, *wrong, *refused, *untyped, *misread, *odd]:
+        raise DefinitionsError(found)
+    graph = settle_services(declarations, graph, on_demand, types)
+    spans = {name: SourceSpan(one.rows, one.first, one.last) for name, one in snapshots.items()}
     return Resolved(graph, spans)
 
 
@@ -53,7 +57,7 @@ def _read_sources(declarations: Declarations, reader: SourceReader) -> tuple[dic
     return snapshots, problems
 
 
-def _view_schemas(drafted: Draft, engine: Engine) -> dict[str, pa.Schema]:
+def _view_schemas(drafted: Draft, engine: Engine) -> tuple[dict[str, pa.Schema], list[Problem]]:
     empty = {name: schema.empty_table() for name, schema in drafted.schemas.items()}
     schemas: dict[str, pa.Schema] = {}
     problems: list[Problem] = []
@@ -63,12 +67,10 @@ def _view_schemas(drafted: Draft, engine: Engine) -> dict[str, pa.Schema]:
             schemas[name] = engine.schema(Query(view.query.tree, empty))
         except QueryError as error:
             problems.append(Problem(view.declaration.declared_at, f"view '{name}': {error}"))
-    if problems:
-        raise DefinitionsError(problems)
-    return schemas
+    return schemas, problems
 
 
-def _on_demand_types(drafts: tuple[DraftOnDemand, ...], engine: Engine) -> dict[str, DType]:
+def _on_demand_types(drafts: tuple[DraftOnDemand, ...], engine: Engine) -> tuple[dict[str, DType], list[Problem]]:
     types: dict[str, DType] = {}
     problems: list[Problem] = []
     for one in drafts:
@@ -84,6 +86,4 @@ def _on_demand_types(drafts: tuple[DraftOnDemand, ...], engine: Engine) -> dict[
             problems.append(Problem(feature.declared_at, what, "CAST it to a type such as DOUBLE"))
         else:
             types[feature.name] = dtype
-    if problems:
-        raise DefinitionsError(problems)
-    return types
+    return types, problems

@@ -29,6 +29,8 @@ class Situation:
     """All that deciding needs to know about the world."""
 
     applied: Graph | None
+    serial: int | None
+    """The number under which `applied` was applied."""
     covered: Mapping[str, IntervalSet]
     """What is filled and need not be filled again, for each table that exists."""
     spans: Mapping[str, SourceSpan]
@@ -45,7 +47,7 @@ def build_plan(wanted: Graph, situation: Situation) -> Plan:
     asked = _asked_online(wanted, situation)
     stages: list[Stage] = [stage for view in wanted.views for stage in _view_stages(view, situation, asked)]
     if wanted != situation.applied:
-        stages.append(Promote(wanted))
+        stages.append(Promote(wanted, situation.serial))
     return Plan(changes, tuple(stages))
 
 

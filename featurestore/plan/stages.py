@@ -52,9 +52,10 @@ class Materialize:
 
 @dataclass(frozen=True, slots=True)
 class Promote:
-    """Make the graph what readers see. Always last."""
+    """Make the graph what readers see, in place of the one that was applied as number `replacing`. Always last."""
 
     graph: Graph
+    replacing: int | None
 
 
 Stage = CreateTable | Backfill | Materialize | Promote

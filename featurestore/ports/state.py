@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from featurestore.errors import ConcurrentChange
 from featurestore.graph.resolved import FeatureSet, Graph
 from featurestore.intervals import DAY, Interval, IntervalSet, ceil_to, floor_to
 
@@ -19,6 +20,14 @@ class AppliedGraph:
     applied_at: datetime
 
 
+def check_replaced(newest: int | None, replacing: int | None) -> None:
+    """What every CatalogState does before it promotes. Raises ConcurrentChange."""
+    if newest != replacing:
+        raise ConcurrentChange(
+            "Another process applied definitions since this plan was made. Readers see those; run `knownat plan` again."
+        )
+
+
 class CatalogState(Protocol):
     def current(self) -> AppliedGraph | None:
         """The graph that was applied last; None before the first apply."""
@@ -28,8 +37,12 @@ class CatalogState(Protocol):
         """The serial of what `current` would return, without reading the graph: cheap enough for every request."""
         ...
 
-    def promote(self, graph: Graph, applied_at: datetime) -> AppliedGraph:
-        """Make `graph` what readers see, in one transaction. Call it when everything it names is whole."""
+    def promote(self, graph: Graph, applied_at: datetime, *, replacing: int | None) -> AppliedGraph:
+        """Make `graph` what readers see, in one transaction. Call it when everything it names is whole.
+
+        `replacing` is the serial it was planned on, None for nothing. Raises ConcurrentChange when that is no longer
+        the newest.
+        """
         ...
 
 

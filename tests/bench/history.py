@@ -56,7 +56,7 @@ def _definitions(sizes: Sizes) -> str:
     names = [f"value_{n}" for n in range(sizes.features)]
     for view in range(sizes.views):
         lines += [
-            f'source_{view} = fs.ParquetSource("source_{view}", path="source_{view}.parquet", event_timestamp="happened")',
-            f'view_{view} = fs.FeatureView("view_{view}", entity=user, source=source_{view}, ttl="7d", features={names})',
+            f'source = fs.ParquetSource("source_{view}", path="source_{view}.parquet", event_timestamp="happened")',
+            f'view_{view} = fs.FeatureView("view_{view}", entity=user, source=source, ttl="7d", features={names})',
         ]
     return "\n".join(lines) + "\n"

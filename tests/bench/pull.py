@@ -1,4 +1,4 @@
-"""A training set over three row-level views of ten features, TTL 7 days, against Polars `join_asof` on the same files."""
+"""A training set over three row-level views of ten features, TTL 7 days, against Polars `join_asof` on its files."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from featurestore.adapters.memory_state import MemoryCatalog, MemoryCoverage, Me
 from featurestore.adapters.sql_database import Database, upgrade
 from featurestore.adapters.sql_state import SqlCatalog, SqlCoverage, SqlDatasets, SqlMaterializations
 from featurestore.adapters.sql_tables import STATE_MIGRATIONS
-from featurestore.errors import UnknownName
+from featurestore.errors import ConcurrentChange, UnknownName
 from featurestore.graph.resolved import (
     Column,
     ColumnEdge,
@@ -129,7 +129,7 @@ def test_nothing_is_current_before_the_first_apply(state: State) -> None:
 
 
 def test_a_promoted_graph_comes_back_equal_in_every_part(state: State) -> None:
-    promoted = state.catalog.promote(GRAPH, NOON)
+    promoted = state.catalog.promote(GRAPH, NOON, replacing=None)
 
     assert state.catalog.current() == promoted
     assert promoted.graph == GRAPH
@@ -137,8 +137,8 @@ def test_a_promoted_graph_comes_back_equal_in_every_part(state: State) -> None:
 
 
 def test_the_graph_promoted_last_is_current(state: State) -> None:
-    first = state.catalog.promote(GRAPH, NOON)
-    second = state.catalog.promote(Graph(), NOON + HOUR)
+    first = state.catalog.promote(GRAPH, NOON, replacing=None)
+    second = state.catalog.promote(Graph(), NOON + HOUR, replacing=first.serial)
 
     assert state.catalog.current() == second
     assert second.serial > first.serial
@@ -146,18 +146,36 @@ def test_the_graph_promoted_last_is_current(state: State) -> None:
 
 def test_the_serial_tells_without_the_graph_that_another_one_was_promoted(state: State) -> None:
     before = state.catalog.serial()
-    first = state.catalog.promote(GRAPH, NOON)
+    first = state.catalog.promote(GRAPH, NOON, replacing=None)
     after_first = state.catalog.serial()
-    second = state.catalog.promote(Graph(), NOON + HOUR)
+    second = state.catalog.promote(Graph(), NOON + HOUR, replacing=first.serial)
 
     assert (before, after_first, state.catalog.serial()) == (None, first.serial, second.serial)
 
 
-def test_graphs_promoted_at_once_each_get_a_serial_of_their_own(state: State) -> None:
-    with ThreadPoolExecutor(8) as threads:
-        promoted = list(threads.map(lambda _: state.catalog.promote(GRAPH, NOON), range(40)))
+def test_of_many_graphs_promoted_in_place_of_the_same_one_a_single_one_is(state: State) -> None:
+    def promote(_: int) -> bool:
+        try:
+            state.catalog.promote(GRAPH, NOON, replacing=None)
+        except ConcurrentChange:
+            return False
+        return True
 
-    assert sorted(applied.serial for applied in promoted) == list(range(1, 41))
+    with ThreadPoolExecutor(8) as threads:
+        promoted = list(threads.map(promote, range(40)))
+
+    assert sum(promoted) == 1
+    assert state.catalog.serial() == 1
+
+
+def test_a_graph_that_was_planned_on_an_older_one_is_refused(state: State) -> None:
+    first = state.catalog.promote(GRAPH, NOON, replacing=None)
+    second = state.catalog.promote(Graph(), NOON, replacing=first.serial)
+
+    with pytest.raises(ConcurrentChange, match="knownat plan"):
+        state.catalog.promote(GRAPH, NOON, replacing=first.serial)
+
+    assert state.catalog.current() == second
 
 
 def test_nothing_is_covered_of_an_unknown_table(state: State) -> None:
@@ -272,7 +290,7 @@ def test_state_outlives_its_connection(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/state.db"
     with Database(url) as database:
         upgrade(database, STATE_MIGRATIONS)
-        promoted = SqlCatalog(database).promote(GRAPH, NOON)
+        promoted = SqlCatalog(database).promote(GRAPH, NOON, replacing=None)
 
     with Database(url) as reopened:
         assert SqlCatalog(reopened).current() == promoted
@@ -284,13 +302,17 @@ def test_several_processes_may_open_a_new_project_at_once(tmp_path: Path) -> Non
     with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as processes:
         serials = list(processes.map(open_and_promote, [url] * 8))
 
-    assert sorted(serials) == list(range(1, 9))
+    assert sorted(serials) == [0, 0, 0, 0, 0, 0, 0, 1]
 
 
 def open_and_promote(url: str) -> int:
+    """The serial that was promoted; 0 if another process was first."""
     with Database(url) as database:
         upgrade(database, STATE_MIGRATIONS)
-        return SqlCatalog(database).promote(GRAPH, NOON).serial
+        try:
+            return SqlCatalog(database).promote(GRAPH, NOON, replacing=None).serial
+        except ConcurrentChange:
+            return 0
 
 
 def test_a_fill_of_an_earlier_version_leaves_nothing_in_days_that_a_later_one_replaced(state: State) -> None:

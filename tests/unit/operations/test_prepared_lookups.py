@@ -38,7 +38,7 @@ class OneModel:
 @pytest.fixture
 def catalog() -> MemoryCatalog:
     found = MemoryCatalog()
-    found.promote(graph("s1", "s2"), NOON)
+    found.promote(graph("s1", "s2"), NOON, replacing=None)
     return found
 
 
@@ -51,7 +51,7 @@ def test_a_lookup_is_prepared_once(catalog: MemoryCatalog) -> None:
 def test_another_apply_means_other_features(catalog: MemoryCatalog) -> None:
     lookups = PreparedLookups(catalog, NoModels())
     before = lookups.of(FIRST)
-    catalog.promote(graph("s1"), NOON)
+    catalog.promote(graph("s1"), NOON, replacing=catalog.serial())
 
     assert lookups.of(FIRST) is not before
     with pytest.raises(UnknownName, match="s2"):

@@ -44,15 +44,21 @@ DELAYS = ResolvedView(
     delay=timedelta(0),
 )
 GRAPH = Graph(sources=(FLIGHTS,), views=(DELAYS,))
+SERIAL = 7
 WHOLE = IntervalSet((Interval(MONDAY, NOW.replace(minute=0)),))
 
 
 def situation(**changes: Any) -> Situation:
     """Everything is applied, filled and online, unless `changes` say otherwise."""
-    covered = {DELAYS.table: WHOLE}
-    return Situation(
-        **{"applied": GRAPH, "covered": covered, "spans": SPANS, "online": [DELAYS.table], "now": NOW, **changes}
-    )
+    usual = {
+        "applied": GRAPH,
+        "serial": SERIAL,
+        "covered": {DELAYS.table: WHOLE},
+        "spans": SPANS,
+        "online": [DELAYS.table],
+        "now": NOW,
+    }
+    return Situation(**{**usual, **changes})
 
 
 def test_nothing_is_to_do_where_everything_is_applied_and_filled() -> None:
@@ -65,7 +71,7 @@ def test_nothing_is_to_do_where_everything_is_applied_and_filled() -> None:
 def test_a_new_project_creates_fills_and_promotes_in_that_order() -> None:
     plan = build_plan(GRAPH, situation(applied=None, covered={}, online=[]))
 
-    assert plan.stages == (CreateTable(DELAYS), Backfill(DELAYS, WHOLE, 647), Promote(GRAPH))
+    assert plan.stages == (CreateTable(DELAYS), Backfill(DELAYS, WHOLE, 647), Promote(GRAPH, SERIAL))
     assert plan.changes == (
         Change(ChangeKind.ADDED, "view:delays", ("mean", "worst")),
         Change(ChangeKind.ADDED, "source:flights"),
@@ -105,7 +111,7 @@ def test_an_apply_that_was_interrupted_before_promoting_goes_on_where_it_stopped
 
     plan = build_plan(wanted, situation(covered={DELAYS.table: WHOLE, changed.table: WHOLE}))
 
-    assert plan.stages == (Materialize(changed), Promote(wanted))
+    assert plan.stages == (Materialize(changed), Promote(wanted, SERIAL))
 
 
 @pytest.mark.parametrize("described", [{"owner": "me"}, {"ttl": DAY}, {"tags": ("a",)}, {"description": "…"}])
@@ -114,7 +120,7 @@ def test_what_only_describes_a_view_is_promoted_and_nothing_is_filled(described:
 
     plan = build_plan(wanted, situation())
 
-    assert plan.stages == (Promote(wanted),)
+    assert plan.stages == (Promote(wanted, SERIAL),)
     assert plan.changes == (Change(ChangeKind.DESCRIBED, "view:delays"),)
 
 
@@ -123,7 +129,7 @@ def test_a_removed_view_is_only_taken_out_of_what_readers_see() -> None:
 
     plan = build_plan(wanted, situation())
 
-    assert plan.stages == (Promote(wanted),)
+    assert plan.stages == (Promote(wanted, SERIAL),)
     assert plan.changes == (Change(ChangeKind.REMOVED, "view:delays"),)
 
 
