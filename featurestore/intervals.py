@@ -24,6 +24,9 @@ class Interval:
             raise ValueError(f"an interval starts before it ends, got [{self.start}, {self.end})")
 
     def __str__(self) -> str:
+        """For people. An interval that ends just after a moment is shown as one that holds it."""
+        if self.end.microsecond == 1:
+            return f"[{show_moment(self.start)}, {show_moment(self.end - timedelta(microseconds=1))}]"
         return f"[{show_moment(self.start)}, {show_moment(self.end)})"
 
 

@@ -57,12 +57,16 @@ class MemoryCoverage:
 class MemoryMaterializations:
     def __init__(self) -> None:
         self._last: dict[tuple[str, str], Materialization] = {}
+        self._lock = threading.Lock()
 
     def last(self, store: str, table: str) -> Materialization | None:
         return self._last.get((store, table))
 
-    def record(self, store: str, materialization: Materialization) -> None:
-        self._last[store, materialization.table] = materialization
+    def record(self, store: str, materialization: Materialization, *, after: Materialization | None) -> None:
+        with self._lock:
+            undisturbed = self._last.pop((store, materialization.table), None) == after
+            if undisturbed:
+                self._last[store, materialization.table] = materialization
 
 
 class MemoryDatasets:

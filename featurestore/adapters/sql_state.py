@@ -100,29 +100,29 @@ class SqlMaterializations:
         self._database = database
 
     def last(self, store: str, table: str) -> Materialization | None:
-        wanted = (tables.materialization.c.store == store) & (tables.materialization.c.table_name == table)
         with self._database.read() as connection:
-            row = connection.execute(select(tables.materialization).where(wanted)).first()
-        if row is None:
-            return None
-        return Materialization(row.table_name, row.filled_to, row.version, row.row_count, row.materialized_at)
+            return _materialization(connection.execute(_of_table(store, table)).first())
 
-    def record(self, store: str, materialization: Materialization) -> None:
-        earlier = (tables.materialization.c.store == store) & (
-            tables.materialization.c.table_name == materialization.table
-        )
-        with self._database.write(f"materialization:{store}:{materialization.table}") as connection:
-            connection.execute(delete(tables.materialization).where(earlier))
+    def record(self, store: str, materialization: Materialization, *, after: Materialization | None) -> None:
+        table = materialization.table
+        with self._database.write(f"materialization:{store}:{table}") as connection:
+            undisturbed = _materialization(connection.execute(_of_table(store, table)).first()) == after
             connection.execute(
-                insert(tables.materialization).values(
-                    store=store,
-                    table_name=materialization.table,
-                    filled_to=materialization.filled_to,
-                    version=materialization.version,
-                    row_count=materialization.rows,
-                    materialized_at=materialization.materialized_at,
+                delete(tables.materialization).where(
+                    (tables.materialization.c.store == store) & (tables.materialization.c.table_name == table)
                 )
             )
+            if undisturbed:
+                connection.execute(
+                    insert(tables.materialization).values(
+                        store=store,
+                        table_name=table,
+                        filled_to=materialization.filled_to,
+                        version=materialization.version,
+                        row_count=materialization.rows,
+                        materialized_at=materialization.materialized_at,
+                    )
+                )
 
 
 class SqlDatasets:
@@ -165,3 +165,14 @@ def _by_id(dataset: str) -> Select[Any]:
 def _manifest(row: Row[Any]) -> Manifest:
     manifest: Manifest = row.manifest
     return manifest
+
+
+def _of_table(store: str, table: str) -> Select[Any]:
+    wanted = (tables.materialization.c.store == store) & (tables.materialization.c.table_name == table)
+    return select(tables.materialization).where(wanted)
+
+
+def _materialization(row: Row[Any] | None) -> Materialization | None:
+    if row is None:
+        return None
+    return Materialization(row.table_name, row.filled_to, row.version, row.row_count, row.materialized_at)

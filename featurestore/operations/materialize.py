@@ -61,14 +61,16 @@ def materialize(
         count = online.store.replace(table, rows) if request.full else online.store.write_newer(table, rows)
     online.store.mark_filled(table, until)
     done = Materialization(view.table, until, coverage.version, count.written, now)
-    online.progress.record(online.address, done)
+    online.progress.record(online.address, done, after=last)
     return Materialized(view.name, until, count.written, count.kept)
 
 
 def _reachable(view: ResolvedView, until: datetime, coverage: Coverage) -> datetime:
     """`until`, or the moment up to which the offline table holds all that is visible, if that is earlier."""
     if coverage.filled_to is None:
-        raise NotApplied(f"View '{view.name}' has nothing filled yet. Run `knownat apply`, then `knownat backfill`.")
+        raise NotApplied(
+            f"View '{view.name}' has nothing filled: run `knownat apply`, or see whether its sources have rows by now."
+        )
     reached = min(until, answers_until(view, coverage.filled_to))
     if view.every is None:
         return reached

@@ -6,19 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from featurestore.graph.resolved import Graph, ResolvedView
+from featurestore.operations.reach import answers_until
 from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.ports.online_store import OnlineTable, TableRead
 
 
 @dataclass(frozen=True, slots=True)
 class ViewStatus:
-    """`online_to` is None where the online store does not hold the view."""
+    """`offline_to` and `online_to`: the moments up to which each side answers; None where it does not hold the view."""
 
     view: str
     table: str
     version: int
     rows: int
-    filled_to: datetime | None
+    offline_to: datetime | None
     online_to: datetime | None
 
 
@@ -32,4 +33,5 @@ def view_statuses(graph: Graph, offline: OfflineSide, online: OnlineSide) -> tup
 def _status(view: ResolvedView, offline: OfflineSide, marker: datetime | None) -> ViewStatus:
     snapshot = offline.tables.snapshot(view.table)
     filled_to = offline.coverage.coverage(view.table).filled_to
-    return ViewStatus(view.name, view.table, snapshot.version, snapshot.rows, filled_to, marker)
+    until = None if filled_to is None else answers_until(view, filled_to)
+    return ViewStatus(view.name, view.table, snapshot.version, snapshot.rows, until, marker)

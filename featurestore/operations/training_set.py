@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import file_digest
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.compiler.point_in_time import SPINE, point_in_time, relation_of
-from featurestore.errors import NotApplied
+from featurestore.errors import NotApplied, UnknownName
 from featurestore.graph.fingerprint import fingerprint
 from featurestore.graph.resolved import FeatureSet
 from featurestore.intervals import show_moment
@@ -70,9 +71,8 @@ def training_set(request: TrainingSetRequest, offline: OfflineSide, archive: Arc
     tables, relations = _pin(request.features, offline)
     spine = _spine_sha256(request, archive.objects)
     identity = _identity(request, tables, spine)
-    for known in archive.datasets.all():
-        if known.id == identity:
-            return known
+    with suppress(UnknownName):
+        return archive.datasets.get(identity)
     pull = PinnedPull(request.spine, request.features, request.timestamp, relations)
     written, result = run_pull(pull, offline, archive.objects)
     return archive.datasets.put(_manifest(request, identity, tables, spine, (written, result), now))
@@ -96,7 +96,9 @@ def _pin(features: FeatureSet, offline: OfflineSide) -> tuple[tuple[PinnedTable,
     for view in features.views:
         coverage = offline.coverage.coverage(view.table)
         if coverage.filled_to is None:
-            raise NotApplied(f"View '{view.name}' has nothing filled yet. Run `knownat apply`.")
+            raise NotApplied(
+                f"View '{view.name}' has nothing filled: run `knownat apply`, or see whether its sources have rows."
+            )
         snapshot = offline.tables.snapshot(view.table)
         relations[relation_of(view)] = snapshot.files
         sources = dict.fromkeys(version for fill in coverage.fills for version in fill.source_versions)

@@ -119,7 +119,10 @@ class MaterializationState(Protocol):
 
     def last(self, store: str, table: str) -> Materialization | None: ...
 
-    def record(self, store: str, materialization: Materialization) -> None: ...
+    def record(self, store: str, materialization: Materialization, *, after: Materialization | None) -> None:
+        """Remember how far the table is copied. `after` is what `last` said before the copy began: if another process
+        recorded something meanwhile, both are forgotten, so that the next run copies every key."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

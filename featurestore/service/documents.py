@@ -82,7 +82,7 @@ def _pinned_document(table: PinnedTable) -> Document:
         "fingerprint": table.fingerprint,
         "version": table.version,
         "answers_until": moment_json(table.answers_until),
-        "source_versions": dict(table.source_versions),
+        "source_versions": [list(version) for version in table.source_versions],
     }
 
 
@@ -112,7 +112,7 @@ def status_document(status: ViewStatus) -> Document:
         "table": status.table,
         "version": status.version,
         "rows": status.rows,
-        "filled_to": moment_json(status.filled_to),
+        "offline_to": moment_json(status.offline_to),
         "online_to": moment_json(status.online_to),
     }
 

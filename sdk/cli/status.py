@@ -14,12 +14,12 @@ def status(call: Invocation) -> None:
     with call.client() as client:
         views = client.status()
     rows = [
-        (one["view"], one["table"], one["version"], one["rows"], _moment(one["filled_to"]), _moment(one["online_to"]))
+        (one["view"], one["table"], one["version"], one["rows"], _moment(one["offline_to"]), _moment(one["online_to"]))
         for one in views
     ]
     call.output.answer(
         {"views": views},
-        lambda: table(("view", "table", "version", "rows", "filled to", "online to"), rows),
+        lambda: table(("view", "table", "version", "rows", "offline to", "online to"), rows),
     )
 
 

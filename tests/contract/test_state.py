@@ -226,17 +226,27 @@ def test_moments_before_1970_and_single_microseconds_come_back(state: State) -> 
 def test_the_last_materialization_replaces_the_one_before(state: State) -> None:
     first = Materialization("t", NOON, 1, 10, NOON)
     second = Materialization("t", NOON + HOUR, 2, 3, NOON + HOUR)
-    state.materializations.record("redis://a", first)
-    state.materializations.record("redis://a", second)
+    state.materializations.record("redis://a", first, after=None)
+    state.materializations.record("redis://a", second, after=first)
 
     assert state.materializations.last("redis://a", "t") == second
 
 
 def test_stores_do_not_share_progress(state: State) -> None:
-    state.materializations.record("redis://a", Materialization("t", NOON, 1, 10, NOON))
+    state.materializations.record("redis://a", Materialization("t", NOON, 1, 10, NOON), after=None)
 
     assert state.materializations.last("redis://b", "t") is None
     assert state.materializations.last("redis://a", "u") is None
+
+
+def test_what_two_materializations_recorded_over_each_other_is_forgotten(state: State) -> None:
+    before = Materialization("t", NOON, 1, 10, NOON)
+    state.materializations.record("redis://a", before, after=None)
+    state.materializations.record("redis://a", Materialization("t", NOON + HOUR, 2, 1, NOON), after=before)
+
+    state.materializations.record("redis://a", Materialization("t", NOON + HOUR, 1, 9, NOON), after=before)
+
+    assert state.materializations.last("redis://a", "t") is None
 
 
 def test_a_manifest_comes_back_equal_in_every_part(state: State) -> None:

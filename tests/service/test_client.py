@@ -269,7 +269,7 @@ def overwrite_facts(project: SmallProject, *, shop: str, visitors: int) -> None:
 def test_status_and_catalog_tell_what_is_applied(client: Client) -> None:
     status = {one["view"]: one for one in client.status()}
 
-    assert status["shop_orders"]["filled_to"] == status["shop_orders"]["online_to"] == "2024-03-10T00:00:00Z"
+    assert status["shop_orders"]["offline_to"] == status["shop_orders"]["online_to"] == "2024-03-10T00:00:00Z"
     assert [view["name"] for view in client.catalog()["views"]] == ["shop_orders", "shop_facts"]
     assert client.catalog()["services"][0]["features"][-1] == "basket_share"
 

@@ -160,7 +160,7 @@ def test_an_empty_spine_gives_an_empty_training_set(applied: SmallProject) -> No
 def test_a_view_with_nothing_filled_is_not_applied(project: SmallProject) -> None:
     project.apply(SOURCE, LAST, now=NOON - 10 * DAY)
 
-    with pytest.raises(NotApplied, match="View 'last' has nothing filled yet"):
+    with pytest.raises(NotApplied, match="View 'last' has nothing filled"):
         pull(project)
 
 
