@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
+from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any, BinaryIO, Self, cast
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,8 +19,6 @@ from sdk.registration import particulars
 from sdk.results import AuditResult, LineageTree, ModelVersion, OnlineResult, RegisteredModel, TrainingSet
 from sdk.spines import Spine, spine_table
 from sdk.transport import Transport
-
-_HELD_IN_MEMORY = 64 * 1024 * 1024
 
 
 class Client:
@@ -161,10 +159,11 @@ class Client:
 
         @cache
         def read() -> pa.Table:
-            with SpooledTemporaryFile(max_size=_HELD_IN_MEMORY) as file:
-                self._transport.download(wanted, cast(BinaryIO, file))
-                file.seek(0)
-                return pq.read_table(file)
+            # By its path: pyarrow's threads may hold on to a Python file until the interpreter is torn down, and abort.
+            with TemporaryDirectory(prefix="knownat-") as folder:
+                path = Path(folder) / "dataset.parquet"
+                _save(self._transport, wanted, path)
+                return pq.read_table(path)
 
         return TrainingSet(manifest, read, lambda path: _save(self._transport, wanted, path))
 

@@ -26,6 +26,10 @@ class TrainingSet:
     _read: Callable[[], pa.Table] = field(repr=False, compare=False)
     _save: Callable[[Path], None] = field(repr=False, compare=False)
 
+    def __repr__(self) -> str:
+        features = len(self.manifest["features"])
+        return f"TrainingSet({self.id[:12]}, {self.rows} rows, {features} features)"
+
     @property
     def id(self) -> str:
         return str(self.manifest["id"])
@@ -80,6 +84,9 @@ class OnlineResult:
     rows: int
     at: datetime
     details: tuple[OnlineColumn, ...]
+
+    def __repr__(self) -> str:
+        return f"OnlineResult({self.rows} rows, {len(self.details)} features, as of {self.at.isoformat()})"
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -6,9 +6,12 @@ answer has the row number and the outputs, in the spine's order, each row exactl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+
 from sqlglot import exp
 
-from featurestore.compiler.hops import hop_of
+from featurestore.compiler.hops import hop_at, hop_of
 from featurestore.compiler.on_demand import on_demand_columns
 from featurestore.compiler.tiles import empty_value
 from featurestore.compiler.trees import column, columns, function, interval, named, not_null, number, table
@@ -28,15 +31,19 @@ def relation_of(view: ResolvedView) -> str:
     return view.table
 
 
-def point_in_time(features: FeatureSet) -> exp.Select:
-    """The whole query: one join for each use of a view, then the on-demand features, in the spine's order."""
+def point_in_time(features: FeatureSet, answers_until: Mapping[str, datetime]) -> exp.Select:
+    """The whole query: one join for each use of a view, then the on-demand features, in the spine's order.
+
+    `answers_until` says, by view, the last moment that its table answers in full. Asked about later ones, a windowed
+    view answers with its values at that moment, as the online store does that is filled so far.
+    """
     joined = exp.select(column(ROW, SPINE), *(column(c.name, SPINE) for c in features.request_inputs)).from_(
         table(SPINE)
     )
     parts: dict[str, exp.Query] = {}
     for use in features.uses:
         rows = f"rows:{use.name}"  # no view can be called so: a view named like one of our relations does no harm
-        parts[rows] = _use_rows(features.view(use.view), use)
+        parts[rows] = _use_rows(features.view(use.view), use, answers_until[use.view])
         joined.join(table(rows), on=column(ROW, SPINE).eq(column(ROW, rows)), join_type="left", copy=False)
         joined.select(*(column(use.column(feature), rows) for feature in use.features), copy=False)
     outputs = on_demand_columns(features)
@@ -50,9 +57,9 @@ def point_in_time(features: FeatureSet) -> exp.Select:
     return select
 
 
-def _use_rows(view: ResolvedView, use: ViewUse) -> exp.Select:
+def _use_rows(view: ResolvedView, use: ViewUse, answers_until: datetime) -> exp.Select:
     """The row number of each spine row, and the features of one use of a view."""
-    return _windowed_rows(view, use) if view.is_windowed else _newest_rows(view, use)
+    return _windowed_rows(view, use, answers_until) if view.is_windowed else _newest_rows(view, use)
 
 
 def _newest_rows(view: ResolvedView, use: ViewUse) -> exp.Select:
@@ -71,12 +78,13 @@ def _newest_rows(view: ResolvedView, use: ViewUse) -> exp.Select:
     return select
 
 
-def _windowed_rows(view: ResolvedView, use: ViewUse) -> exp.Select:
+def _windowed_rows(view: ResolvedView, use: ViewUse, answers_until: datetime) -> exp.Select:
     assert view.every is not None  # noqa: S101 - only windowed views come here
     published: exp.Expr = column(MOMENT)
     if view.publish_delay:
         published = exp.paren(exp.Sub(this=published, expression=interval(view.publish_delay)))
-    hop = hop_of(published, view.every)
+    last = number(hop_at(answers_until - view.publish_delay, view.every))
+    hop = function("LEAST", hop_of(published, view.every), last)
     keyed = [named(column(join), key.name) for join, key in zip(use.join_columns, view.keys, strict=True)]
     asked = exp.select(column(ROW), *keyed, named(hop, HOP)).from_(table(SPINE))
     points = (

@@ -229,9 +229,10 @@ def _nearest_double(whole: exp.Expr) -> exp.Expr:
     """The double nearest to a 128-bit integer. The engine's own cast rounds two halves one after the other and is off
     by one bit now and then. Below 2^106 both halves here are exact, and only their sum is rounded; beyond, digits are.
     """
-    whole = function("COALESCE", whole.copy(), number(0))
-    upper = cast_to(exp.paren(exp.IntDiv(this=whole, expression=number(2**_DOUBLE_BITS))), "DOUBLE")
-    lower = cast_to(exp.paren(exp.Mod(this=whole.copy(), expression=number(2**_DOUBLE_BITS))), "DOUBLE")
+    whole = function("COALESCE", whole.copy(), cast_to(number(0), "HUGEINT"))
+    low_bits = cast_to(number(2**_DOUBLE_BITS - 1), "HUGEINT")
+    upper = cast_to(exp.paren(exp.BitwiseRightShift(this=whole, expression=number(_DOUBLE_BITS))), "DOUBLE")
+    lower = cast_to(exp.paren(exp.BitwiseAnd(this=whole.copy(), expression=low_bits)), "DOUBLE")
     halves = exp.Add(this=exp.Mul(this=upper, expression=_power_of_two(_DOUBLE_BITS)), expression=lower)
     small = exp.Between(this=whole.copy(), low=number(-(2 ** (2 * _DOUBLE_BITS))), high=number(2 ** (2 * _DOUBLE_BITS)))
     return exp.Case(ifs=[exp.If(this=small, true=halves)], default=cast_to(cast_to(whole.copy(), "VARCHAR"), "DOUBLE"))

@@ -101,5 +101,5 @@ def _expected(
         SPINE: spine_relation(spine, features, timestamp=_ASKED_AT),
         relation_of(view): offline.tables.snapshot(view.table).files,
     }
-    with offline.engine.stream(Query(point_in_time(features), relations)) as rows:
+    with offline.engine.stream(Query(point_in_time(features, {view.name: at}), relations)) as rows:
         return rows.read_all()

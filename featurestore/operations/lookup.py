@@ -45,6 +45,9 @@ class PreparedUse:
     """Where each column's value stands in a stored row."""
     defaults: tuple[object, ...]
     """What each column is where there is no row: an empty window's value."""
+    emptied: tuple[object, ...] | None
+    """Of a windowed view, the stored values of a row whose windows are all empty: it is as good as no row, and whether
+    the store still has it depends on when it was filled. None for other views."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,7 @@ def lookup(
     columns: dict[str, _Answered] = {}
     for use, (_, positions), answer in zip(prepared.uses, reads, found, strict=True):
         _check_filled(use, answer, asked)
-        columns |= _answers(use, [None if at is None else answer.rows[at] for at in positions], asked.at)
+        columns |= _answers(use, [None if at is None else _row(use, answer.rows[at]) for at in positions], asked.at)
     columns |= _computed(prepared, inputs, columns, len(rows), engine)
     return OnlineAnswer(
         tuple(
@@ -149,6 +152,7 @@ def _prepared_use(features: FeatureSet, index: int) -> PreparedUse:
         columns=tuple(use.column(feature) for feature in use.features),
         positions=tuple(stored.index(feature) for feature in use.features),
         defaults=tuple(empty_value(view.feature(feature)) for feature in use.features),
+        emptied=tuple(empty_value(view.feature(name)) for name in stored) if view.is_windowed else None,
     )
 
 
@@ -160,6 +164,10 @@ def _read(use: PreparedUse, inputs: dict[str, list[object]], count: int) -> tupl
     for key in rows:
         positions.append(None if None in key else keys.setdefault(key, len(keys)))
     return TableRead(use.table, list(keys)), positions
+
+
+def _row(use: PreparedUse, row: OnlineRow | None) -> OnlineRow | None:
+    return None if row is None or row.values == use.emptied else row
 
 
 def _check_filled(use: PreparedUse, answer: TableRows, asked: Asked) -> None:

@@ -58,7 +58,7 @@ def materialize(
     snapshot = offline.tables.snapshot(view.table, days=days_read(view, since=since, until=until))
     query = Query(newest_rows(view, since=since, until=until, rows=view.table), {view.table: snapshot.files})
     with offline.engine.stream(query) as rows:
-        count = online.store.replace(table, rows) if request.full else online.store.write_newer(table, rows)
+        count = online.store.replace(table, rows) if since is None else online.store.write_newer(table, rows)
     online.store.mark_filled(table, until)
     done = Materialization(view.table, until, coverage.version, count.written, now)
     online.progress.record(online.address, done, after=last)

@@ -32,7 +32,9 @@ def rebuild(dataset: str, offline: OfflineSide, archive: Archive) -> Rebuilt:
     """
     manifest = archive.datasets.get(dataset)
     spine = _spine(manifest, archive)
-    pull = PinnedPull(spine, manifest.features, manifest.timestamp, _pinned_relations(manifest, offline))
+    pull = PinnedPull(
+        spine, manifest.features, manifest.timestamp, manifest.tables, _pinned_relations(manifest, offline)
+    )
     _, result = run_pull(pull, offline, archive.objects)
     if result.sha256 != manifest.result:
         raise DatasetDiffers(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -57,6 +57,7 @@ class PinnedPull:
     spine: pa.Table
     features: FeatureSet
     timestamp: str
+    tables: tuple[PinnedTable, ...]
     relations: Mapping[str, Relation]
 
 
@@ -73,7 +74,7 @@ def training_set(request: TrainingSetRequest, offline: OfflineSide, archive: Arc
     identity = _identity(request, tables, spine)
     with suppress(UnknownName):
         return archive.datasets.get(identity)
-    pull = PinnedPull(request.spine, request.features, request.timestamp, relations)
+    pull = PinnedPull(request.spine, request.features, request.timestamp, tables, relations)
     written, result = run_pull(pull, offline, archive.objects)
     return archive.datasets.put(_manifest(request, identity, tables, spine, (written, result), now))
 
@@ -83,7 +84,8 @@ def run_pull(pull: PinnedPull, offline: OfflineSide, objects: ObjectStore) -> tu
     relations = {**pull.relations, SPINE: spine_relation(pull.spine, pull.features, timestamp=pull.timestamp)}
     with TemporaryDirectory(prefix="knownat-") as folder:
         path = Path(folder) / "result.parquet"
-        with offline.engine.stream(Query(point_in_time(pull.features), relations)) as rows:
+        ends = {table.view: table.answers_until for table in pull.tables}
+        with offline.engine.stream(Query(point_in_time(pull.features, ends), relations)) as rows:
             written = write_result(pull.spine, rows, path)
         with path.open("rb") as content:
             return written, objects.put(content)
@@ -127,7 +129,7 @@ def _identity(request: TrainingSetRequest, tables: tuple[PinnedTable, ...], spin
             [view.name, view.fingerprint, None if view.ttl is None else view.ttl.total_seconds()]
             for view in features.views
         ],
-        [[table.table, table.version] for table in tables],
+        [[table.table, table.version, show_moment(table.answers_until)] for table in tables],
         [spine, request.timestamp, request.label],
     )
 
@@ -163,14 +165,25 @@ def _manifest(
 
 
 def _warnings(request: TrainingSetRequest, tables: tuple[PinnedTable, ...]) -> tuple[str, ...]:
-    """Rows that ask about moments which a view is not filled for yet: they hold what is known so far."""
-    moments = as_moments(request.spine[request.timestamp])
+    """What whoever pulled should know of the spine, with the number of rows it concerns."""
+    kind = request.spine.schema.field(request.timestamp).type
     warnings = []
+    if pa.types.is_timestamp(kind) and kind.tz is None and request.spine.num_rows:
+        warnings.append(f"'{request.timestamp}' has no time zone and was read as UTC")
+    for column in request.features.join_columns:
+        if nulls := request.spine[column.name].null_count:
+            warnings.append(f"{nulls} rows have no '{column.name}': a null key matches nothing")
+    return (*warnings, *_beyond_filled(request, tables))
+
+
+def _beyond_filled(request: TrainingSetRequest, tables: tuple[PinnedTable, ...]) -> Iterator[str]:
+    """Rows that ask about moments which views are not filled for yet: they hold what is known so far."""
+    moments = as_moments(request.spine[request.timestamp])
+    views: dict[datetime, list[str]] = {}
     for table in tables:
-        if table.answers_until is None:
-            continue
-        late = pc.sum(pc.greater(moments, pa.scalar(table.answers_until, pa.timestamp("us", tz="UTC")))).as_py() or 0
+        views.setdefault(table.answers_until, []).append(f"'{table.view}'")
+    for until, names in sorted(views.items()):
+        late = pc.sum(pc.greater(moments, pa.scalar(until, pa.timestamp("us", tz="UTC")))).as_py() or 0
         if late:
-            filled = show_moment(table.answers_until)
-            warnings.append(f"{late} rows ask about moments after {filled}, up to which '{table.view}' is filled")
-    return tuple(warnings)
+            what = f"{late} rows ask about moments after {show_moment(until)}"
+            yield f"{what}, up to which {', '.join(names)} can answer"

@@ -133,7 +133,7 @@ class PinnedTable:
     view: str
     fingerprint: str
     version: int
-    answers_until: datetime | None
+    answers_until: datetime
     """Up to when this version holds everything that is visible."""
     source_versions: tuple[tuple[str, str], ...]
 

@@ -16,7 +16,7 @@ from featurestore.operations.spine import spine_relation
 from featurestore.ports.engine import Query
 from registry.wiring import open_project as open_wired
 from sdk import open_project
-from tests.bench.history import Sizes, write_project
+from tests.bench.history import NOW, Sizes, write_project
 
 RUNS = 3
 
@@ -39,10 +39,12 @@ def _measure(folder: Path, sizes: Sizes) -> None:
     assert applied is not None
     chosen = referenced_features(applied.graph, [f"view_{view}:*" for view in range(sizes.views)])
 
+    ends = {view.name: NOW for view in chosen.views}
+
     def ours() -> pa.Table:
         relations = {relation_of(view): features.offline.tables.snapshot(view.table).files for view in chosen.views}
         rows = spine_relation(spine, chosen, timestamp="event_timestamp")
-        query = Query(point_in_time(chosen), {**relations, SPINE: rows})
+        query = Query(point_in_time(chosen, ends), {**relations, SPINE: rows})
         return features.offline.engine.stream(query).read_all()
 
     _compare(ours, lambda: _polars(folder / "data", spine, sizes), sizes)

@@ -6,19 +6,22 @@ WITH "rows:windows" AS (
     SELECT
       "__row",
       "tail" AS "tail",
-      (
-        EPOCH_US((
-          "__moment" - INTERVAL '600' SECOND
-        )) - (
-          (
+      LEAST(
+        (
+          EPOCH_US((
+            "__moment" - INTERVAL '600' SECOND
+          )) - (
             (
-              EPOCH_US((
-                "__moment" - INTERVAL '600' SECOND
-              )) % 3600000000
-            ) + 3600000000
-          ) % 3600000000
-        )
-      ) // 3600000000 AS "__hop"
+              (
+                EPOCH_US((
+                  "__moment" - INTERVAL '600' SECOND
+                )) % 3600000000
+              ) + 3600000000
+            ) % 3600000000
+          )
+        ) // 3600000000,
+        379103
+      ) AS "__hop"
     FROM "spine"
   ) AS asked
   LEFT JOIN (
@@ -30,19 +33,22 @@ WITH "rows:windows" AS (
         SELECT
           "__row",
           "tail" AS "tail",
-          (
-            EPOCH_US((
-              "__moment" - INTERVAL '600' SECOND
-            )) - (
-              (
+          LEAST(
+            (
+              EPOCH_US((
+                "__moment" - INTERVAL '600' SECOND
+              )) - (
                 (
-                  EPOCH_US((
-                    "__moment" - INTERVAL '600' SECOND
-                  )) % 3600000000
-                ) + 3600000000
-              ) % 3600000000
-            )
-          ) // 3600000000 AS "__hop"
+                  (
+                    EPOCH_US((
+                      "__moment" - INTERVAL '600' SECOND
+                    )) % 3600000000
+                  ) + 3600000000
+                ) % 3600000000
+              )
+            ) // 3600000000,
+            379103
+          ) AS "__hop"
         FROM "spine"
       ) AS asked
       WHERE

@@ -7,19 +7,22 @@ WITH "rows:windows" AS (
     SELECT
       "__row",
       "tail" AS "tail",
-      (
-        EPOCH_US((
-          "__moment" - INTERVAL '600' SECOND
-        )) - (
-          (
+      LEAST(
+        (
+          EPOCH_US((
+            "__moment" - INTERVAL '600' SECOND
+          )) - (
             (
-              EPOCH_US((
-                "__moment" - INTERVAL '600' SECOND
-              )) % 3600000000
-            ) + 3600000000
-          ) % 3600000000
-        )
-      ) // 3600000000 AS "__hop"
+              (
+                EPOCH_US((
+                  "__moment" - INTERVAL '600' SECOND
+                )) % 3600000000
+              ) + 3600000000
+            ) % 3600000000
+          )
+        ) // 3600000000,
+        379103
+      ) AS "__hop"
     FROM "spine"
   ) AS asked
   LEFT JOIN (
@@ -31,19 +34,22 @@ WITH "rows:windows" AS (
         SELECT
           "__row",
           "tail" AS "tail",
-          (
-            EPOCH_US((
-              "__moment" - INTERVAL '600' SECOND
-            )) - (
-              (
+          LEAST(
+            (
+              EPOCH_US((
+                "__moment" - INTERVAL '600' SECOND
+              )) - (
                 (
-                  EPOCH_US((
-                    "__moment" - INTERVAL '600' SECOND
-                  )) % 3600000000
-                ) + 3600000000
-              ) % 3600000000
-            )
-          ) // 3600000000 AS "__hop"
+                  (
+                    EPOCH_US((
+                      "__moment" - INTERVAL '600' SECOND
+                    )) % 3600000000
+                  ) + 3600000000
+                ) % 3600000000
+              )
+            ) // 3600000000,
+            379103
+          ) AS "__hop"
         FROM "spine"
       ) AS asked
       WHERE
@@ -124,13 +130,13 @@ WITH "rows:windows" AS (
           WHEN COALESCE("__input_0_special_over_24", 0) = 0
           THEN (
             CASE
-              WHEN COALESCE("__input_0_sum_over_24", 0) BETWEEN -81129638414606681695789005144064 AND 81129638414606681695789005144064
+              WHEN COALESCE("__input_0_sum_over_24", CAST(0 AS INT128)) BETWEEN -81129638414606681695789005144064 AND 81129638414606681695789005144064
               THEN CAST((
-                COALESCE("__input_0_sum_over_24", 0) // 9007199254740992
+                COALESCE("__input_0_sum_over_24", CAST(0 AS INT128)) >> 53
               ) AS DOUBLE) * CAST(9007199254740992 AS DOUBLE) + CAST((
-                COALESCE("__input_0_sum_over_24", 0) % 9007199254740992
+                COALESCE("__input_0_sum_over_24", CAST(0 AS INT128)) & CAST(9007199254740991 AS INT128)
               ) AS DOUBLE)
-              ELSE CAST(CAST(COALESCE("__input_0_sum_over_24", 0) AS TEXT) AS DOUBLE)
+              ELSE CAST(CAST(COALESCE("__input_0_sum_over_24", CAST(0 AS INT128)) AS TEXT) AS DOUBLE)
             END
           ) / CAST(1152921504606846976 AS DOUBLE)
           WHEN (

@@ -30,6 +30,7 @@ from tests.unit.graph.resolving import aircraft, flights, resolve
 HERE = Path(__file__).parent
 MARCH = datetime(2013, 3, 1, tzinfo=UTC)
 APRIL = datetime(2013, 4, 1, tzinfo=UTC)
+ENDS = {"rows": APRIL, "windows": APRIL, "everyone": APRIL}
 
 
 def _graph() -> Graph:
@@ -71,11 +72,13 @@ QUERIES: dict[str, Callable[[], exp.Query]] = {
     "stored_rows_of_a_windowed_view": lambda: stored_rows(view("windows"), Interval(MARCH, APRIL)),
     "rejected_rows": lambda: rejected_rows(view("rows")),
     "rejected_rows_without_entity": lambda: rejected_rows(view("everyone")),
-    "point_in_time_of_a_row_level_view": lambda: point_in_time(features("rows:delay")),
-    "point_in_time_of_a_role_and_an_on_demand_feature": lambda: point_in_time(features("next_rows:late", "slack")),
-    "point_in_time_without_entity": lambda: point_in_time(features("everyone:delay")),
-    "point_in_time_of_windows": lambda: point_in_time(features("windows:late_1d", "windows:delay_mean_1d")),
-    "point_in_time_of_a_greatest_value": lambda: point_in_time(features("windows:seats_max_7d")),
+    "point_in_time_of_a_row_level_view": lambda: point_in_time(features("rows:delay"), ENDS),
+    "point_in_time_of_a_role_and_an_on_demand_feature": lambda: point_in_time(
+        features("next_rows:late", "slack"), ENDS
+    ),
+    "point_in_time_without_entity": lambda: point_in_time(features("everyone:delay"), ENDS),
+    "point_in_time_of_windows": lambda: point_in_time(features("windows:late_1d", "windows:delay_mean_1d"), ENDS),
+    "point_in_time_of_a_greatest_value": lambda: point_in_time(features("windows:seats_max_7d"), ENDS),
     "newest_rows_of_a_row_level_view": lambda: newest_rows(view("rows"), since=MARCH, until=APRIL, rows="rows@0"),
     "newest_rows_of_windows_at_first": lambda: newest_rows(view("windows"), since=None, until=APRIL, rows="windows@0"),
     "newest_rows_of_windows": lambda: newest_rows(view("windows"), since=MARCH, until=APRIL, rows="windows@0"),

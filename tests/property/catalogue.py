@@ -172,10 +172,12 @@ def _of_views(
 ) -> Iterator[tuple[str, object]]:
     for view in WINDOWED:
         rows = _rows(events, view.keys, view.known, {name: name for name in (*VALUES, "n")}, choices)
-        rows = [row for row in rows if row.event < filled_to(now, view.known, view.every, choices)]
+        end = filled_to(now, view.known, view.every, choices)
+        rows = [row for row in rows if row.event < end]
+        last = last_boundary(end, view, choices)
         for prefix, keys in _roles(view.name, view.keys):
             key = tuple(asked[name] for name in keys)
-            yield from _windowed(prefix, view, rows, key, asked["at"], choices)
+            yield from _windowed(prefix, view, rows, (key, asked["at"], last), choices)
     for table in ROW_LEVEL:
         rows = _rows(events, table.keys, table.known, table.columns, choices)
         rows = [row for row in rows if row.event <= filled_to(now, table.known, HOUR, choices)]
@@ -193,6 +195,14 @@ def filled_to(now: datetime, known: str, step: timedelta, choices: Choices) -> d
     what happened just then is filled, too."""
     known_to = now - (choices.delay if known == "delay" else NOTHING)
     return EPOCH + (known_to - EPOCH) // step * step
+
+
+def last_boundary(end: datetime, view: Windows, choices: Choices) -> datetime:
+    """The last boundary before which everything that was known by then is filled. What happens at `end` is not."""
+    if view.known != "delay" or not choices.delay:
+        return end
+    known = end + choices.delay - timedelta(microseconds=1)
+    return EPOCH + (known - EPOCH) // view.every * view.every
 
 
 def aggregate_name(column: str, function: str, filtered: bool) -> str:
@@ -220,11 +230,16 @@ def _roles(name: str, keys: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, .
 
 
 def _windowed(
-    prefix: str, view: Windows, rows: list[Row], key: tuple[object, ...], moment: datetime, choices: Choices
+    prefix: str,
+    view: Windows,
+    rows: list[Row],
+    asked: tuple[tuple[object, ...], datetime, datetime],
+    choices: Choices,
 ) -> Iterator[tuple[str, object]]:
+    key, moment, last = asked
     for window in view.windows:
         inside = in_window(
-            rows, key, moment, every=view.every, window=window, publish_delay=choices.publish_delay
+            rows, key, moment, every=view.every, window=window, last=last, publish_delay=choices.publish_delay
         )  # fmt: skip
         for column, function, filtered in AGGREGATES:
             counted = [row for row in inside if not filtered or (row.values["n"] or 0) > 0]  # type: ignore[operator]

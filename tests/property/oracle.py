@@ -56,10 +56,12 @@ def in_window(
     *,
     every: timedelta,
     window: timedelta,
+    last: datetime,
     publish_delay: timedelta = NOTHING,
 ) -> list[Row]:
-    """The events that count for `key` at `moment`: those of the window before the last boundary, if known by then."""
-    boundary = EPOCH + (moment - publish_delay - EPOCH) // every * every
+    """The events that count for `key` at `moment`: those of the window before the last boundary, if known by then.
+    Nothing is said of boundaries after `last`: there the values stay as they are."""
+    boundary = min(EPOCH + (moment - publish_delay - EPOCH) // every * every, last)
     return [
         row
         for row in rows

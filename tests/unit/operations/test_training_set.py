@@ -147,7 +147,7 @@ def test_rows_beyond_what_is_filled_are_answered_and_counted(applied: SmallProje
     manifest = pull(applied, late)
 
     assert applied.result(manifest)["last__delay"].to_pylist() == [12.5] * 3
-    assert manifest.warnings == ("2 rows ask about moments after 2013-03-10T12:00Z, up to which 'last' is filled",)
+    assert manifest.warnings == ("2 rows ask about moments after 2013-03-10T12:00Z, up to which 'last' can answer",)
 
 
 def test_an_empty_spine_gives_an_empty_training_set(applied: SmallProject) -> None:

@@ -32,7 +32,7 @@ WIND = OutputColumn("dest_weather__wind", DType.FLOAT64, "dest_weather:wind", "f
 MANIFEST = Manifest(
     id=DATASET,
     features=FeatureSet(service=None, views=(), uses=(), on_demand=(), outputs=(WIND,)),
-    tables=(PinnedTable("weather@ffffffff", "weather", "f" * 64, 12, None, ()),),
+    tables=(PinnedTable("weather@ffffffff", "weather", "f" * 64, 12, NOON, ()),),
     spine="5" * 64,
     spine_kept=True,
     timestamp="at",
