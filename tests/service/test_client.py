@@ -30,6 +30,8 @@ COLUMNS = [
     "shop_facts__opened", "basket_share",
 ]  # fmt: skip
 
+NULL_KEY = "1 rows have no 'shop': a null key matches nothing"
+
 
 def pull(client: Client) -> TrainingSet:
     return client.training_set(SPINE, service="shops_v1", label="late")
@@ -51,7 +53,7 @@ def test_a_training_set_is_the_spine_and_then_the_features_in_its_order(client: 
     assert table.column_names == [*SPINE.column_names, *COLUMNS]
     assert exact(table.select(SPINE.column_names)) == exact(SPINE)
     assert table["shop_orders__orders_7d"].to_pylist() == [1, 2, 1, 1, 0, 0, 0]
-    assert (dataset.rows, dataset.manifest["label"], dataset.warnings) == (7, "late", ())
+    assert (dataset.rows, dataset.manifest["label"], dataset.warnings) == (7, "late", (NULL_KEY,))
 
 
 def test_the_same_pull_has_the_same_id_and_another_has_another(client: Client) -> None:
