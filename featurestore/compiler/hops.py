@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from sqlglot import exp
 
+from featurestore.graph.sql_text import DIALECT
 from featurestore.intervals import EPOCH
 
 MICROSECOND = timedelta(microseconds=1)
@@ -43,6 +44,12 @@ def hop_of(moment: exp.Expr, every: timedelta) -> exp.Expr:
         expression=length.copy(),
     )
     return exp.IntDiv(this=exp.paren(exp.Sub(this=micros, expression=exp.paren(remainder))), expression=length.copy())
+
+
+def boundary_of(hop: exp.Expr, every: timedelta) -> exp.Expr:
+    """`boundary` as a tree."""
+    micros = exp.Mul(this=hop.copy(), expression=_microseconds(every))
+    return exp.func("MAKE_TIMESTAMPTZ", micros, dialect=DIALECT)
 
 
 def first_boundary_knowing(moment: exp.Expr, every: timedelta) -> exp.Expr:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from featurestore.compiler.hops import boundary, hop_at
-from featurestore.compiler.newest import days_read, newest_rows
+from featurestore.compiler.newest import days_read, newest_parameters, newest_rows
 from featurestore.errors import NotApplied
 from featurestore.graph.resolved import ResolvedView
 from featurestore.operations.reach import answers_until
@@ -56,7 +56,11 @@ def materialize(
     if since is not None and since >= until:
         return Materialized(view.name, since, 0, 0)
     snapshot = offline.tables.snapshot(view.table, days=days_read(view, since=since, until=until))
-    query = Query(newest_rows(view, since=since, until=until, rows=view.table), {view.table: snapshot.files})
+    query = Query(
+        newest_rows(view, resuming=since is not None, rows=view.table),
+        {view.table: snapshot.files},
+        newest_parameters(view, since=since, until=until),
+    )
     with offline.engine.stream(query) as rows:
         count = online.store.replace(table, rows) if since is None else online.store.write_newer(table, rows)
     online.store.mark_filled(table, until)

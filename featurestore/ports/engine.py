@@ -23,10 +23,12 @@ Relation: TypeAlias = ParquetFiles | pa.Table
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A SELECT as a sqlglot tree, and what each table name in it stands for. Values travel as literals of the tree."""
+    """A SELECT as a sqlglot tree, and what each table name in it stands for. Values travel as literals of the tree, or
+    as parameters (placeholders of the tree, by name) where the tree is used again with others."""
 
     tree: exp.Query
     relations: Mapping[str, Relation] = field(default_factory=dict)
+    parameters: Mapping[str, int | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

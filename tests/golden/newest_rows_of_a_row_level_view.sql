@@ -15,7 +15,7 @@ FROM (
   FROM "rows@0"
 ) AS visible
 WHERE
-  "__visible_from" <= CAST('2013-04-01 00:00:00.000000+00:00' AS TIMESTAMPTZ)
-  AND "__visible_from" >= CAST('2013-03-01 00:00:00.000000+00:00' AS TIMESTAMPTZ)
+  "__visible_from" <= CAST($until AS TIMESTAMPTZ)
+  AND "__visible_from" >= CAST($since AS TIMESTAMPTZ)
 QUALIFY
   ROW_NUMBER() OVER (PARTITION BY "tail" ORDER BY "event_timestamp" DESC, "known_at" DESC) = 1

@@ -1,7 +1,7 @@
 SELECT
   "tail",
-  CAST('2013-03-31 23:00:00.000000+00:00' AS TIMESTAMPTZ) AS "event_timestamp",
-  CAST('2013-03-31 23:00:00.000000+00:00' AS TIMESTAMPTZ) AS "known_at",
+  MAKE_TIMESTAMPTZ("__hop" * 3600000000) AS "event_timestamp",
+  MAKE_TIMESTAMPTZ("__hop" * 3600000000) AS "known_at",
   "delay_mean_1d",
   "late_1d",
   "seats_max_7d"
@@ -9,17 +9,29 @@ FROM (
   WITH "points" AS (
     SELECT DISTINCT
       "tail",
-      379103 AS "__hop"
+      CAST($until AS BIGINT) AS "__hop"
     FROM "windows@0"
     WHERE
       (
-        "known_hop" >= 378359 AND "known_hop" <= 379103
+        "known_hop" >= CAST($since AS BIGINT) AND "known_hop" <= CAST($until AS BIGINT)
       )
       OR (
-        "event_hop" >= 378335 AND "event_hop" < 379079 AND "known_hop" <= 379103
+        "event_hop" >= (
+          CAST($since AS BIGINT) - 24
+        )
+        AND "event_hop" < (
+          CAST($until AS BIGINT) - 24
+        )
+        AND "known_hop" <= CAST($until AS BIGINT)
       )
       OR (
-        "event_hop" >= 378191 AND "event_hop" < 378935 AND "known_hop" <= 379103
+        "event_hop" >= (
+          CAST($since AS BIGINT) - 168
+        )
+        AND "event_hop" < (
+          CAST($until AS BIGINT) - 168
+        )
+        AND "known_hop" <= CAST($until AS BIGINT)
       )
   ), "late_tiles" AS (
     SELECT

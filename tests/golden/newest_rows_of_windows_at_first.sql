@@ -1,7 +1,7 @@
 SELECT
   "tail",
-  CAST('2013-03-31 23:00:00.000000+00:00' AS TIMESTAMPTZ) AS "event_timestamp",
-  CAST('2013-03-31 23:00:00.000000+00:00' AS TIMESTAMPTZ) AS "known_at",
+  MAKE_TIMESTAMPTZ("__hop" * 3600000000) AS "event_timestamp",
+  MAKE_TIMESTAMPTZ("__hop" * 3600000000) AS "known_at",
   "delay_mean_1d",
   "late_1d",
   "seats_max_7d"
@@ -9,10 +9,13 @@ FROM (
   WITH "points" AS (
     SELECT DISTINCT
       "tail",
-      379103 AS "__hop"
+      CAST($until AS BIGINT) AS "__hop"
     FROM "windows@0"
     WHERE
-      "known_hop" <= 379103 AND "event_hop" >= 378935
+      "known_hop" <= CAST($until AS BIGINT)
+      AND "event_hop" >= (
+        CAST($until AS BIGINT) - 168
+      )
   ), "late_tiles" AS (
     SELECT
       "point"."tail",

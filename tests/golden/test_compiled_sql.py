@@ -79,9 +79,9 @@ QUERIES: dict[str, Callable[[], exp.Query]] = {
     "point_in_time_without_entity": lambda: point_in_time(features("everyone:delay"), ENDS),
     "point_in_time_of_windows": lambda: point_in_time(features("windows:late_1d", "windows:delay_mean_1d"), ENDS),
     "point_in_time_of_a_greatest_value": lambda: point_in_time(features("windows:seats_max_7d"), ENDS),
-    "newest_rows_of_a_row_level_view": lambda: newest_rows(view("rows"), since=MARCH, until=APRIL, rows="rows@0"),
-    "newest_rows_of_windows_at_first": lambda: newest_rows(view("windows"), since=None, until=APRIL, rows="windows@0"),
-    "newest_rows_of_windows": lambda: newest_rows(view("windows"), since=MARCH, until=APRIL, rows="windows@0"),
+    "newest_rows_of_a_row_level_view": lambda: newest_rows(view("rows"), resuming=True, rows="rows@0"),
+    "newest_rows_of_windows_at_first": lambda: newest_rows(view("windows"), resuming=False, rows="windows@0"),
+    "newest_rows_of_windows": lambda: newest_rows(view("windows"), resuming=True, rows="windows@0"),
 }
 
 
