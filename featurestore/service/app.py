@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from types import MappingProxyType
+from typing import Any
 
 from fastapi import FastAPI
+from fastapi.responses import RedirectResponse
 
 from featurestore import errors
 from featurestore.service.bodies import Limits
@@ -14,7 +16,7 @@ from featurestore.service.datasets import dataset_routes
 from featurestore.service.health import health_routes
 from featurestore.service.lineage import lineage_routes
 from featurestore.service.online import online_routes
-from featurestore.service.problems import MEDIA_TYPE, ErrorStatuses, add_problems
+from featurestore.service.problems import PROBLEM_RESPONSES, ErrorStatuses, ProblemBody, add_problems
 from featurestore.service.served import ServedFeatures
 
 STATUSES: ErrorStatuses = MappingProxyType(
@@ -48,14 +50,30 @@ STATUSES: ErrorStatuses = MappingProxyType(
 
 def create_app(served: ServedFeatures, *, statuses: ErrorStatuses = STATUSES, limits: Limits | None = None) -> FastAPI:
     """The app over these ports. `statuses` is larger where a storey above adds routes with errors of its own."""
-    app = FastAPI(
+    app = _DescribedApp(
         title="Knownat",
         description="A training row holds what was known at its time: features, datasets, models and their lineage.",
         version="1",
-        responses={"default": {"description": "A problem, with a stable code.", "content": {MEDIA_TYPE: {}}}},
+        responses=PROBLEM_RESPONSES,
     )
     app.state.limits = limits or Limits()
     add_problems(app, statuses)
     for routes in (online_routes, dataset_routes, catalog_routes, lineage_routes, health_routes):
         app.include_router(routes(served))
+    app.add_api_route("/", _to_description, include_in_schema=False)
     return app
+
+
+class _DescribedApp(FastAPI):
+    """FastAPI, whose description also has the problem that every route's errors refer to."""
+
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas[ProblemBody.__name__] = ProblemBody.model_json_schema()
+        return document
+
+
+def _to_description() -> RedirectResponse:
+    """Whoever opens the address in a browser finds out what it is."""
+    return RedirectResponse("/docs")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
@@ -49,6 +50,7 @@ class BoundedRoute(APIRoute):
             strict = _BoundedRequest(request, limits, limits.json_bytes, limits.json_seconds)
             # Read and parsed before FastAPI does, which tells nobody what was wrong.
             await strict.json()
+            _check_media_type(request.headers.get("content-type", ""))
             return await handle(strict)
 
         return bounded
@@ -84,6 +86,14 @@ def strict_json(body: bytes) -> Any:
         raise InvalidRequest("The body is JSON that is nested too deeply.") from error
     except ValueError as error:
         raise InvalidRequest(f"The body is not JSON: {error}"[:500]) from error
+
+
+def _check_media_type(content_type: str) -> None:
+    """FastAPI takes anything else for text, and says that it is no dictionary."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type != "application/json" and not re.fullmatch(r"application/.+\+json", media_type):
+        found = f"says it is {media_type[:80]!r}" if media_type else "does not say what it is"
+        raise InvalidRequest(f"The body {found}: send Content-Type: application/json")
 
 
 def _no_constant(text: str) -> NoReturn:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
 from featurestore.errors import SpineError
@@ -16,7 +17,7 @@ from featurestore.operations.chosen_features import FeatureChoice
 from featurestore.ports.objects import ObjectStore
 from featurestore.service import answers
 from featurestore.service.bodies import BoundedRoute, received_file
-from featurestore.service.problems import StrictJson
+from featurestore.service.problems import Responses, StrictJson, binary
 from featurestore.service.served import ServedFeatures
 
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
@@ -31,10 +32,41 @@ _ARROW_BODY: dict[str, Any] = {
 }
 
 
+class SummaryBody(BaseModel):
+    """A dataset in a list of many."""
+
+    id: str
+    service: str | None = Field(description="None where features were chosen one by one.")
+    feature_count: int
+    label: str | None
+    rows: int
+    first: str | None = Field(description="The earliest moment asked for, ISO 8601.")
+    last: str | None
+    created_at: str
+
+
+class ManifestBody(SummaryBody):
+    """Everything a training set was made of."""
+
+    features: list[dict[str, Any]] = Field(description="Of each: name, reference, dtype, fingerprint.")
+    tables: list[dict[str, Any]] = Field(description="Each table that was read, with its version.")
+    spine: str = Field(description="The sha256 of the spine.")
+    spine_kept: bool
+    timestamp: str = Field(description="The spine's column that says when a row asks.")
+    result: str = Field(description="The sha256 of the rows as Parquet.")
+    result_size: int
+    profile: list[dict[str, Any]] = Field(description="Of each column: nulls, minimum, maximum, mean.")
+    libraries: dict[str, str]
+    warnings: list[str]
+
+
+_MANIFEST: Responses = {200: {"model": ManifestBody}}
+
+
 def dataset_routes(served: ServedFeatures) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["datasets"], route_class=BoundedRoute, default_response_class=StrictJson)
 
-    @router.post("/training-sets", openapi_extra=_ARROW_BODY)
+    @router.post("/training-sets", openapi_extra=_ARROW_BODY, responses=_MANIFEST)
     def training_set(
         body: Annotated[BinaryIO, Depends(received_file)],
         service: Annotated[str | None, Query()] = None,
@@ -48,29 +80,29 @@ def dataset_routes(served: ServedFeatures) -> APIRouter:
         options = answers.SpineOptions(timestamp, label, keep_spine)
         return StrictJson(answers.pull(served, choice, spine_of(body), options))
 
-    @router.get("/datasets")
+    @router.get("/datasets", responses={200: {"model": list[SummaryBody]}})
     def datasets() -> StrictJson:
         """Every dataset that was pulled, oldest first."""
         return StrictJson(answers.datasets(served))
 
-    @router.get("/datasets/{dataset}")
+    @router.get("/datasets/{dataset}", responses=_MANIFEST)
     def dataset(dataset: str) -> StrictJson:
         """A dataset's manifest, by its id or the start of it."""
         return StrictJson(answers.dataset(served, dataset))
 
-    @router.get("/datasets/{dataset}/rows", response_class=StreamingResponse)
+    @router.get("/datasets/{dataset}/rows", response_class=StreamingResponse, responses=binary(ARROW_STREAM))
     def rows(dataset: str) -> StreamingResponse:
         """A dataset's rows, as an Arrow IPC stream."""
         path = served.archive.objects.path(served.archive.datasets.get(dataset).result)
         return StreamingResponse(_arrow_stream(path), media_type=ARROW_STREAM)
 
-    @router.get("/datasets/{dataset}/file", response_class=StreamingResponse)
+    @router.get("/datasets/{dataset}/file", response_class=StreamingResponse, responses=binary(PARQUET))
     def file(dataset: str) -> StreamingResponse:
         """A dataset's rows as the Parquet file they are kept in."""
         manifest = served.archive.datasets.get(dataset)
         return object_response(served.archive.objects, manifest.result, manifest.result_size, PARQUET)
 
-    @router.post("/datasets/{dataset}/rebuild")
+    @router.post("/datasets/{dataset}/rebuild", responses=_MANIFEST)
     def rebuild(dataset: str) -> StrictJson:
         """Compute a dataset again, and see that it is the same to the byte."""
         return StrictJson(answers.rebuilt(served, dataset))

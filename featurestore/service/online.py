@@ -59,9 +59,9 @@ class OnlineAnswerBody(BaseModel):
 
 
 def online_routes(served: ServedFeatures) -> APIRouter:
-    router = APIRouter(prefix="/v1", tags=["online"], route_class=BoundedRoute)
+    router = APIRouter(prefix="/v1", tags=["online"], route_class=BoundedRoute, default_response_class=StrictJson)
 
-    @router.post("/online", response_class=StrictJson, responses={200: {"model": OnlineAnswerBody}})
+    @router.post("/online", responses={200: {"model": OnlineAnswerBody}})
     def online(body: OnlineBody) -> StrictJson:
         """Look the features of entities up, as the online store has them now."""
         if len(body.entities) > MOST_ENTITIES:

@@ -9,6 +9,8 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -20,12 +22,11 @@ MOST_PROBLEMS = 20
 _LONGEST_TEXT = 20_000
 
 ErrorStatuses = Mapping[type[KnownatError], HTTPStatus]
+Responses = dict[int | str, dict[str, Any]]
 
 
-class StrictJson(Response):
+class StrictJson(JSONResponse):
     """A response in JSON proper: a NaN that was forgotten is an error here, not at the client."""
-
-    media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
         # Escaped to ASCII, because half of a surrogate pair, quoted in an error, has no bytes of its own.
@@ -34,6 +35,36 @@ class StrictJson(Response):
 
 class Problem(StrictJson):
     media_type = MEDIA_TYPE
+
+
+class ProblemBody(BaseModel):
+    """What every error is answered with (RFC 9457)."""
+
+    type: str = Field(description="`urn:knownat:error:` and the code.")
+    title: str
+    status: int
+    code: str = Field(description="Stable, for programs: `unknown_name`, `invalid_request` and so on.")
+    detail: str = Field(description="What was expected, what was found, and what to try.")
+    details: dict[str, Any] = Field(description="Facts beside the text; which, depends on the code.")
+
+
+PROBLEM_RESPONSES: Responses = {
+    "default": {
+        "description": "A problem, with a stable code.",
+        "content": {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{ProblemBody.__name__}"}}},
+    }
+}
+"""For the routes' description. FastAPI would put a model under the media type of the route's success."""
+
+OBJECT: Responses = {200: {"model": dict[str, Any]}}
+CREATED_OBJECT: Responses = {201: {"model": dict[str, Any]}}
+OBJECTS: Responses = {200: {"model": list[dict[str, Any]]}}
+"""What routes answer whose documents are described in words alone: an object, or a list of them."""
+
+
+def binary(media_type: str) -> Responses:
+    """What a route answers that streams bytes."""
+    return {200: {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}}
 
 
 def add_problems(app: FastAPI, statuses: ErrorStatuses) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -20,6 +20,19 @@ from featurestore.errors import KnownatError
 from sdk.cli import audit, datasets, fill, init, lineage, models, online, plan, serve, status
 from sdk.cli.invocation import JsonOption, ProjectOption, Shared, UrlOption
 from sdk.cli.output import JsonOutput, Output, TextOutput
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"knownat {version('knownat')}")
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the installed version.")
+]
 
 DONE, REFUSED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
@@ -50,14 +63,20 @@ app.command()(serve.serve)
 
 @app.callback()
 def shared(
-    context: typer.Context, project: ProjectOption = None, url: UrlOption = None, json: JsonOption = False
+    context: typer.Context,
+    project: ProjectOption = None,
+    url: UrlOption = None,
+    json: JsonOption = False,
+    version: VersionOption = False,  # noqa: ARG001 - its callback has ended the run
 ) -> None:
     """A feature store and a model registry in one: a training row holds what was known at its time."""
     folder = os.environ.get("KNOWNAT_PROJECT")
     context.obj = Shared(
-        project=project or (Path(folder) if folder else None),
-        url=url or (None if project else os.environ.get("KNOWNAT_URL") or None),
+        project=project,
+        url=url,
         json=json,
+        project_variable=Path(folder) if folder else None,
+        url_variable=os.environ.get("KNOWNAT_URL") or None,
     )
 
 
@@ -131,7 +150,8 @@ def _failed(error: BaseException, output: Output) -> int:
             return REFUSED
         case typer.TyperException():
             if told := error.format_message():  # nothing to tell where the command's help was shown instead
-                output.error("wrong_use", f"{told.rstrip('.')}. See `{_help(error)}`.", {})
+                sentence = told if told.endswith(("?", "!")) else f"{told.rstrip('.')}."
+                output.error("wrong_use", f"{sentence} See `{_help(error)}`.", {})
             return WRONG_USE
         case typer.Abort() | KeyboardInterrupt():
             return _interrupted(output)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,9 +42,10 @@ def training_set(
     _check_spine(spine)
     _check_out(out, spine)
     with call.client() as client:
-        made = client.training_set(
-            spine, service=service, features=references(features), timestamp=timestamp, label=label
-        )
+        with _told_with_options(spine, timestamp):
+            made = client.training_set(
+                spine, service=service, features=references(features), timestamp=timestamp, label=label
+            )
         _write(made, out)
         data = {"id": made.id, "rows": made.rows, "sha256": made.sha256, "warnings": made.warnings, "out": out}
     call.output.answer(
@@ -84,6 +87,21 @@ def _check_spine(spine: Path) -> None:
     with spine.open("rb") as file:
         if file.read(4) != b"PAR1":
             raise typer.BadParameter(f"{spine} is not a Parquet file: write it as Parquet first", param_hint="--spine")
+
+
+@contextmanager
+def _told_with_options(spine: Path, timestamp: str) -> Iterator[None]:
+    """The refusal of a spine without its timestamp column names the option that says which column it is."""
+    from featurestore.errors import SpineError
+
+    try:
+        yield
+    except SpineError as error:
+        import pyarrow.parquet as pq
+
+        if timestamp in pq.read_schema(spine).names:
+            raise
+        raise SpineError(f"{error.message} Name the column with --timestamp.") from error
 
 
 def _check_out(out: Path | None, spine: Path | None) -> None:

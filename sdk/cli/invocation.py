@@ -10,7 +10,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
@@ -48,6 +48,8 @@ UrlOption = Annotated[
         rich_help_panel="Shared options",
     ),
 ]
+_RefusedUrlOption = Annotated[str | None, typer.Option("--url", hidden=True)]
+"""Known, so that it can be said why not."""
 JsonOption = Annotated[
     bool,
     typer.Option("--json", help="Answer in JSON on stdout, for scripts.", rich_help_panel="Shared options"),
@@ -56,11 +58,23 @@ JsonOption = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """The shared options as they were given before the command's name."""
+    """The shared options as they were given before the command's name, and the variables that stand for them."""
 
     project: Path | None = None
     url: str | None = None
     json: bool = False
+    project_variable: Path | None = None
+    url_variable: str | None = None
+
+    def with_options(self, project: Path | None, url: str | None, json: bool) -> Shared:
+        """As given once more, nearer to the command's name. A folder named there is meant more than an address
+        named before it."""
+        return replace(
+            self,
+            project=project or self.project,
+            url=url or (None if project else self.url),
+            json=json or self.json,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +113,20 @@ class Invocation:
 
 
 def project_command(command: Command[P]) -> Callable[..., int]:
-    """A command for whoever owns the project's folder: `--project` and `--json`."""
-    return _with_options(command, {"project": ProjectOption, "json": JsonOption})
+    """A command for whoever owns the project's folder: `--project` and `--json`; an address is wrong use."""
+    shared = {"project": ProjectOption, "url": _RefusedUrlOption, "json": JsonOption}
+    return _with_options(command, shared, _on_folder)
 
 
 def client_command(command: Command[P]) -> Callable[..., int]:
     """A command that works over HTTP as well: `--project`, `--url` and `--json`."""
-    return _with_options(command, {"project": ProjectOption, "url": UrlOption, "json": JsonOption})
+    shared = {"project": ProjectOption, "url": UrlOption, "json": JsonOption}
+    return _with_options(command, shared, _on_either)
 
 
 def plain_command(command: Command[P]) -> Callable[..., int]:
-    """A command that needs no project: `--json` alone."""
-    return _with_options(command, {"json": JsonOption})
+    """A command that names its folder itself: `--json` alone; an address is wrong use."""
+    return _with_options(command, {"url": _RefusedUrlOption, "json": JsonOption}, _on_own_folder)
 
 
 def find_project(start: Path) -> Path:
@@ -119,7 +135,9 @@ def find_project(start: Path) -> Path:
     return next(above, start)
 
 
-def _with_options(command: Command[P], shared: dict[str, Any]) -> Callable[..., int]:
+def _with_options(
+    command: Command[P], shared: dict[str, Any], invocation: Callable[[typer.Context, dict[str, Any]], Invocation]
+) -> Callable[..., int]:
     own = inspect.signature(command, eval_str=True)
     added = [
         inspect.Parameter(
@@ -131,7 +149,7 @@ def _with_options(command: Command[P], shared: dict[str, Any]) -> Callable[..., 
     @wraps(command)
     def run(*, context: typer.Context, **options: Any) -> int:
         given = {name: options.pop(name) for name in shared}
-        return command(_invocation(context, given), **options) or 0  # type: ignore[call-arg]
+        return command(invocation(context, given), **options) or 0  # type: ignore[call-arg]
 
     first = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
     parameters = [
@@ -145,16 +163,37 @@ def _with_options(command: Command[P], shared: dict[str, Any]) -> Callable[..., 
     return run
 
 
-def _invocation(context: typer.Context, given: dict[str, Any]) -> Invocation:
-    """The options after the command's name, or else those before it."""
-    before = context.find_object(Shared) or Shared()
-    folder = given.get("project") or before.project
+def _on_either(context: typer.Context, given: dict[str, Any]) -> Invocation:
+    shared = _before(context).with_options(**given)
+    folder = shared.project or shared.project_variable
+    address = shared.url or (None if shared.project else shared.url_variable)
     return Invocation(
-        folder=find_project(Path.cwd()) if folder is None else folder,
-        # A folder named beside the command is meant more than an address named before it.
-        url=_checked_url(given.get("url") or (None if given.get("project") else before.url)),
-        json=given["json"] or before.json,
+        folder=find_project(Path.cwd()) if folder is None else folder, url=_checked_url(address), json=shared.json
     )
+
+
+def _on_folder(context: typer.Context, given: dict[str, Any]) -> Invocation:
+    """Whoever gives an address means a project that is elsewhere: the folder at hand is not that one."""
+    before = _before(context)
+    folder = given["project"] or before.project or before.project_variable
+    is_option = (given["url"] or before.url) is not None
+    if is_option or (folder is None and before.url_variable is not None):
+        address = "--url" if is_option else "KNOWNAT_URL"
+        context.fail(f"{context.info_name} works on a project's folder: leave out {address} and name it with --project")
+    return Invocation(
+        folder=find_project(Path.cwd()) if folder is None else folder, url=None, json=given["json"] or before.json
+    )
+
+
+def _on_own_folder(context: typer.Context, given: dict[str, Any]) -> Invocation:
+    before = _before(context)
+    if (given["url"] or before.url) is not None:
+        context.fail(f"{context.info_name} works on a project's folder, the one it names: leave out --url")
+    return Invocation(folder=Path.cwd(), url=None, json=given["json"] or before.json)
+
+
+def _before(context: typer.Context) -> Shared:
+    return context.find_object(Shared) or Shared()
 
 
 def _checked_url(url: str | None) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from sdk.cli.invocation import Invocation, client_command
+from sdk.cli.invocation import Invocation, JsonOption, ProjectOption, Shared, UrlOption, client_command
 from sdk.cli.output import lines, table
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ T = TypeVar("T")
 Pairs = list[str] | None
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 
-app = typer.Typer(help="Registered models, their versions and aliases.", no_args_is_help=True)
+app = typer.Typer(invoke_without_command=True)
 
 
 @client_command
@@ -65,6 +65,17 @@ def register(
             f"Next: knownat models alias {name} champion {version.version}",
         ),
     )
+
+
+@app.callback()
+def models(
+    context: typer.Context, project: ProjectOption = None, url: UrlOption = None, json: JsonOption = False
+) -> None:
+    """Registered models, their versions and aliases; without a command, the list of them."""
+    before = context.find_object(Shared) or Shared()
+    context.obj = before.with_options(project, url, json)
+    if context.invoked_subcommand is None:
+        list_models(context=context, project=None, url=None, json=False)
 
 
 @app.command("list")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from sdk.cli.invocation import Invocation, project_command
 from sdk.cli.output import lines
-from sdk.cli.plan_text import filled_views, plan_data, plan_text
+from sdk.cli.plan_text import filled_views, materialized_views, plan_data, plan_text
 from sdk.cli.steps import kept, shares_of, steps
 
 if TYPE_CHECKING:
@@ -16,6 +18,14 @@ if TYPE_CHECKING:
     from featurestore.operations.backfill import Rejected
     from featurestore.plan.stages import Plan
     from sdk.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class _Afterwards:
+    """What is left to be said once a plan is carried out. `behind` as `_behind` gives it."""
+
+    rejected: dict[str, Rejected]
+    behind: tuple[str, ...] | None
 
 
 @project_command
@@ -38,8 +48,9 @@ def apply(call: Invocation) -> None:
         done: list[Progress] = []
         call.progress("Applying").follow(steps(kept(project.apply(found), done), shares_of(found)))
         rejected = _rejected(project, found)
+        behind = _behind(project, found)
     data = {"plan": plan_data(found), "done": done, "rejected": rejected}
-    call.output.answer(data, lambda: _applied_text(found, done, rejected))
+    call.output.answer(data, lambda: _applied_text(found, done, _Afterwards(rejected, behind)))
 
 
 def _rejected(project: Project, applied: Plan) -> dict[str, Rejected]:
@@ -48,16 +59,47 @@ def _rejected(project: Project, applied: Plan) -> dict[str, Rejected]:
     return {view: rejected for view, rejected in counted.items() if rejected.total}
 
 
-def _applied_text(applied: Plan, done: list[Progress], rejected: dict[str, Rejected]) -> RenderableType:
+def _behind(project: Project, applied: Plan) -> tuple[str, ...] | None:
+    """The views whose online rows are not all that the offline table has by now; None when the store does not say."""
+    from featurestore.errors import StoreUnavailable
+
+    try:
+        statuses = project.client.status()
+    except StoreUnavailable:  # what was applied is applied
+        return None
+    refilled = set(filled_views(applied)) - set(materialized_views(applied))
+    return tuple(one["view"] for one in statuses if one["view"] in refilled or _is_behind(one))
+
+
+def _is_behind(status: dict[str, Any]) -> bool:
+    if status["offline_to"] is None:
+        return False
+    return status["online_to"] is None or (
+        datetime.fromisoformat(status["online_to"]) < datetime.fromisoformat(status["offline_to"])
+    )
+
+
+def _applied_text(applied: Plan, done: list[Progress], afterwards: _Afterwards) -> RenderableType:
     if applied.nothing_to_do:
-        return lines("Next: knownat materialize")
-    rows = sum(getattr(record, "rows", 0) for record in done)
+        return lines(_next_line(afterwards.behind))
     return lines(
         "",
-        *(_rejected_line(view, count) for view, count in rejected.items()),
-        f"Applied: {rows:,} rows are filled, and readers see these definitions.",
-        "Next: knownat materialize, then knownat online or knownat training-set",
+        *(_rejected_line(view, count) for view, count in afterwards.rejected.items()),
+        _applied_line(applied, sum(getattr(record, "rows", 0) for record in done)),
+        _next_line(afterwards.behind),
     )
+
+
+def _applied_line(applied: Plan, rows: int) -> str:
+    filled = f"{rows:,} rows are filled" if filled_views(applied) else "nothing was to be filled"
+    online = f"{', '.join(views)} went online" if (views := materialized_views(applied)) else ""
+    return f"Applied: {', '.join(part for part in (filled, online) if part)}, and readers see these definitions."
+
+
+def _next_line(behind: tuple[str, ...] | None) -> str:
+    if behind == ():
+        return "Next: knownat online or knownat training-set"
+    return f"Next: {' '.join(('knownat materialize', *(behind or ())))}, then knownat online or knownat training-set"
 
 
 def _rejected_line(view: str, rejected: Rejected) -> str:

@@ -48,6 +48,13 @@ def filled_views(plan: Plan) -> list[str]:
     return [stage.view.name for stage in plan.stages if isinstance(stage, Backfill)]
 
 
+def materialized_views(plan: Plan) -> list[str]:
+    """The views that the plan brings online."""
+    from featurestore.plan.stages import Materialize
+
+    return [stage.view.name for stage in plan.stages if isinstance(stage, Materialize)]
+
+
 def _change_line(change: Change) -> str:
     words = f"  {_SIGNS[change.kind.value]} {change.what}"
     if change.kind.value == "described":
@@ -61,7 +68,8 @@ def _change_line(change: Change) -> str:
 
 def _pinned_line(use: DatasetUse) -> str:
     aliases = f" ({', '.join(use.aliases)})" if use.aliases else ""
-    return f"  {use.user}{aliases}, dataset {use.dataset[:12]}"
+    is_dataset = use.user == f"dataset:{use.dataset[:12]}"  # one that nobody uses stands for itself
+    return f"  {use.user}{aliases}" + ("" if is_dataset else f", dataset {use.dataset[:12]}")
 
 
 def _stage_text(stage: Stage) -> str:

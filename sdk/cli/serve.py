@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from typing import Annotated
 
 import typer
 
+from sdk.cli.errors import AddressUnusable
 from sdk.cli.invocation import Invocation, project_command
 
 
@@ -18,10 +21,26 @@ def serve(
     """Serve the project over HTTP, until Ctrl-C. Its description is at /docs."""
     from registry.serve import serve as serve_project
 
+    check_free(host, port)
     try:
         serve_project(call.folder, host=host, port=port)
     except KeyboardInterrupt:  # which is how serving ends, once the last answers are given
         return 0
-    except SystemExit:  # the server has said why it can not start, such as a port that is in use
+    except SystemExit:  # the server has said why it can not start
         return 1
     return 0
+
+
+def check_free(host: str, port: int) -> None:
+    """Raises AddressUnusable. The server itself would say so in its own words, among others."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            # As the server does: a port that was left a moment ago is free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen(1)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise AddressUnusable(f"Port {port} is taken on {host}: choose another with --port") from error
+        raise AddressUnusable(f"The server can not listen on {host}:{port}: {error.strerror or error}") from error

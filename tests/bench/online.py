@@ -67,5 +67,6 @@ def _report(name: str, request: Callable[[int], object], count: int) -> None:
         request(n)
         seconds.append(perf_counter() - started)
     seconds.sort()
-    p99 = seconds[int(len(seconds) * 0.99)]
-    print(f"{name}: p50 {median(seconds) * 1e3:.3f} ms, p99 {p99 * 1e3:.3f} ms over {count:,} requests")
+    # A 99th percentile of fewer requests would be a guess.
+    p99 = f", p99 {seconds[int(count * 0.99)] * 1e3:.3f} ms" if count >= REQUESTS else ""
+    print(f"{name}: p50 {median(seconds) * 1e3:.3f} ms{p99} over {count:,} requests")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 from signal import SIGINT
 from socket import socket
@@ -65,6 +66,51 @@ def test_after_apply_there_is_nothing_to_do(shop: Path) -> None:
     assert done("plan", "--project", shop).out.strip() == "Nothing to do."
     assert done("apply", "--project", shop, "--json").json["done"] == []
     assert done("backfill", "--project", shop, "--json").json["done"] == []
+
+
+def test_apply_names_the_views_that_are_not_online_up_to_date(tmp_path: Path) -> None:
+    shop = tmp_path / "shop"
+    done("init", shop)
+
+    first = done("apply", "--project", shop).out
+    done("materialize", "last_visit", "--project", shop)
+    second = done("apply", "--project", shop).out
+    done("materialize", "--project", shop)
+    third = done("apply", "--project", shop).out
+
+    assert "Next: knownat materialize customer_orders last_visit, then knownat online" in first
+    assert second.startswith("Nothing to do.\nNext: knownat materialize customer_orders, then knownat online")
+    assert third == "Nothing to do.\nNext: knownat online or knownat training-set\n"
+
+
+def test_apply_says_what_it_brought_online_and_that_nothing_was_filled(shop: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(shop, tmp_path / "shop"))
+    definitions = copy / "definitions" / "shop.py"
+    text = definitions.read_text()
+
+    definitions.write_text(text + '\nvisits_v1 = fs.FeatureService("visits_v1", features=[last_visit])\n')
+    promoted = done("apply", "--project", copy).out
+    definitions.write_text(text.replace('windows=["1d"', 'windows=["2d"', 1))
+    refilled = done("apply", "--project", copy).out
+
+    assert "Applied: nothing was to be filled, and readers see these definitions." in promoted
+    assert "customer_orders went online, and readers see these definitions." in refilled
+    assert promoted.endswith("Next: knownat online or knownat training-set\n")
+    assert refilled.endswith("Next: knownat online or knownat training-set\n")
+
+
+def test_a_dataset_that_nobody_uses_is_named_once_among_what_is_kept(shop: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(shop, tmp_path / "shop"))
+    definitions = copy / "definitions" / "shop.py"
+    spine = copy / "data" / "checkouts.parquet"
+    unused = done(
+        "training-set", "--project", copy, "--features", "customer_orders:*", "--spine", spine, "--json"
+    ).json["id"]
+    definitions.write_text(definitions.read_text().replace('windows=["1d"', 'windows=["2d"', 1))
+
+    kept = done("plan", "--project", copy).out.partition("they have:\n")[2]
+
+    assert f"  dataset:{unused[:12]}\n" in kept
 
 
 def test_two_started_projects_are_the_same(shop: Path, tmp_path: Path) -> None:
@@ -185,6 +231,23 @@ def test_metrics_that_json_does_not_know_are_spelled_out(shop: Path, tmp_path: P
     told = done("register", "odd", model, "--no-dataset", "a test", "--metric", "loss=nan", "--project", shop, "--json")
 
     assert told.json["metrics"] == {"loss": "NaN"}
+
+
+def test_models_without_a_command_lists_them(shop: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model.bin"
+    model.write_bytes(b"weights")
+    done("register", "listed", model, "--no-dataset", "a test", "--project", shop)
+
+    listed = done("models", "list", "--project", shop, "--json").out
+
+    assert "listed" in listed
+    assert done("models", "--project", shop, "--json").out == listed
+    assert done("--project", shop, "models", "--json").out == listed
+    assert done("models", "--project", shop, "--json", "list").out == listed
+
+
+def test_the_version_is_the_installed_one() -> None:
+    assert done("--version").out == f"knownat {version('knownat')}\n"
 
 
 def test_lineage_goes_down_to_a_depth(shop: Path) -> None:

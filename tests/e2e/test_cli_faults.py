@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -63,10 +64,34 @@ def test_an_audit_finds_what_was_changed_by_hand(shop: Path) -> None:
     [difference] = knownat("audit", "customer_orders", "--project", shop, "--json").json["differences"]
 
     assert ended.code == 1
-    assert ended.out.startswith("1 differences")
+    assert ended.out.startswith("1 difference:")
     assert difference["feature"] in ended.out
     assert difference["online"] != difference["offline"]
     assert list(difference["key"]) == ["customer_id"]
+
+
+def test_an_audit_of_all_views_says_which_differ(shop: Path) -> None:
+    clean = done("audit", "--project", shop, "--json").json
+    change_one_row(shop / ".knownat" / "online.sqlite")
+
+    ended = knownat("audit", "--project", shop)
+    told = knownat("audit", "--project", shop, "--json")
+
+    assert [(view["view"], view["differences"]) for view in clean["views"]] == [
+        ("customer_orders", []),
+        ("last_visit", []),
+    ]
+    assert ended.code == told.code == 1
+    assert [len(view["differences"]) for view in told.json["views"]] == [1, 0]
+    assert told.json["views"][0]["differences"][0]["feature"] in ended.out
+    assert "knownat materialize customer_orders --full" in ended.out
+
+
+def test_an_audit_of_all_views_refuses_one_that_is_not_online(tmp_path: Path) -> None:
+    done("init", tmp_path / "shop")
+    done("apply", "--project", tmp_path / "shop")
+
+    assert knownat("audit", "--project", tmp_path / "shop", "--json").error["code"] == "not_materialized"
 
 
 def test_materializing_in_full_heals_what_was_changed_by_hand(shop: Path) -> None:
@@ -155,6 +180,7 @@ def test_a_spine_that_can_not_be_used_is_refused(shop: Path, columns: dict[str, 
     assert ended.code == 1
     assert ended.error["code"] == "invalid_spine"
     assert told in ended.error["message"]
+    assert ("--timestamp" in ended.error["message"]) == ("event_timestamp" in columns)
 
 
 def test_before_apply_and_materialize_it_is_said_what_to_do(tmp_path: Path) -> None:
@@ -206,6 +232,60 @@ def test_wrong_use_is_told_from_refusal(applied: Path, arguments: tuple[str, ...
     assert ended.code == 2
     assert ended.error["code"] == "wrong_use"
     assert "--help" in ended.error["message"]
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("command", ["plan", "apply", "backfill", "materialize", "serve"])
+def test_an_address_is_wrong_use_where_the_folder_is_needed(applied: Path, command: str, before: bool) -> None:
+    url = ("--url", "http://127.0.0.1:1")
+
+    ended = knownat(*url, command, "--project", applied) if before else knownat(command, *url)
+
+    assert ended.code == 2
+    told = f"{command} works on a project's folder: leave out --url and name it with --project. See"
+    assert told in ended.err
+
+
+@pytest.mark.parametrize("words", [("--url", "http://x", "init", "new"), ("init", "new", "--url", "http://x")])
+def test_init_takes_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    ended = knownat(*words)
+
+    assert ended.code == 2
+    assert "init works on a project's folder, the one it names: leave out --url" in ended.err
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_address_in_the_environment_gives_way_to_a_named_folder_alone(
+    applied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(applied)
+    monkeypatch.setenv("KNOWNAT_URL", "http://127.0.0.1:1")
+
+    refused = knownat("plan")
+
+    assert refused.code == 2
+    assert "plan works on a project's folder: leave out KNOWNAT_URL and name it with --project" in refused.err
+    assert done("plan", "--project", applied).out.strip() == "Nothing to do."
+    monkeypatch.setenv("KNOWNAT_PROJECT", str(applied))
+    assert done("plan").out.strip() == "Nothing to do."
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(applied: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = knownat("serve", "--port", port, "--project", applied)
+
+    assert ended.code == 1
+    assert ended.err == f"Error: Port {port} is taken on 127.0.0.1: choose another with --port\n"
+
+
+def test_a_question_keeps_its_mark_and_gets_no_other() -> None:
+    ended = knownat("plam")
+
+    assert ended.code == 2
+    assert "Did you mean 'plan'? See `" in ended.err
 
 
 def test_a_folder_without_a_project_is_refused_in_a_sentence(tmp_path: Path) -> None:

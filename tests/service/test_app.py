@@ -7,19 +7,23 @@ import json
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow as pa
 import pytest
 from fastapi import FastAPI
 
 from featurestore import errors
 from featurestore.adapters.memory_online import MemoryOnlineStore
 from featurestore.errors import KnownatError, StoreUnavailable
-from featurestore.service import catalog, online
+from featurestore.service import catalog, datasets, online
 from featurestore.service.app import create_app as create_feature_app
 from featurestore.service.bodies import Limits
+from featurestore.service.problems import ProblemBody
 from featurestore.wiring import served_features
 from registry import errors as registry_errors
 from registry.service.app import STATUSES, create_app
@@ -258,6 +262,78 @@ def test_the_description_is_whole(app: FastAPI) -> None:
         found: Any = document
         for part in reference.removeprefix("#/").split("/"):
             found = found[part]
+
+
+def test_a_real_answer_is_as_it_is_described(app: FastAPI) -> None:
+    paths = send(app, "GET", "/openapi.json").json()["paths"]
+    answers = {
+        "OnlineAnswerBody": (paths["/v1/online"]["post"], send(app, "POST", "/v1/online", json=ALMA)),
+        "ProblemBody": (paths["/v1/online"]["post"], send(app, "POST", "/v1/online", json={"entities": []})),
+    }
+
+    for name, (operation, response) in answers.items():
+        media_type = response.headers["content-type"]
+        described = operation["responses"]["200" if response.is_success else "default"]["content"]
+        assert described == {media_type: {"schema": {"$ref": f"#/components/schemas/{name}"}}}
+    online.OnlineAnswerBody.model_validate(answers["OnlineAnswerBody"][1].json(), strict=True, extra="forbid")
+    ProblemBody.model_validate(answers["ProblemBody"][1].json(), strict=True, extra="forbid")
+
+
+def test_a_manifest_is_as_it_is_described(address: str) -> None:
+    body = BytesIO()
+    spine = pa.table({"shop": ["alma"], "basket": [1.0], "event_timestamp": [datetime(2024, 3, 6, tzinfo=UTC)]})
+    with pa.ipc.new_stream(body, spine.schema) as stream:
+        stream.write_table(spine)
+
+    pulled = httpx.post(f"{address}/v1/training-sets?service=shops_v1", content=body.getvalue()).json()
+    [listed] = httpx.get(f"{address}/v1/datasets").json()
+
+    datasets.ManifestBody.model_validate(pulled, strict=True, extra="forbid")
+    datasets.SummaryBody.model_validate(listed, strict=True, extra="forbid")
+    operation = httpx.get(f"{address}/openapi.json").json()["paths"]["/v1/training-sets"]["post"]
+    schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+    assert schema == {"$ref": "#/components/schemas/ManifestBody"}
+
+
+def test_every_route_describes_its_success_and_its_problems(app: FastAPI) -> None:
+    document = send(app, "GET", "/openapi.json").json()
+
+    for operation in (one for path in document["paths"].values() for one in path.values()):
+        for status, response in operation["responses"].items():
+            schemas = [content["schema"] for content in response.get("content", {}).values()]
+            assert status == "204" or all(schemas), operation["operationId"]
+            assert status == "204" or len(schemas) == 1, operation["operationId"]
+        assert "application/problem+json" in operation["responses"]["default"]["content"]
+    assert not [schema for schema in objects(document) if {"$ref", "type"} <= schema.keys()]
+
+
+def objects(node: object) -> Iterator[dict[str, Any]]:
+    """Every object of a JSON document."""
+    if isinstance(node, dict):
+        yield node
+    for value in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from objects(value)
+
+
+def test_the_address_itself_leads_to_the_description(app: FastAPI) -> None:
+    response = send(app, "GET", "/")
+
+    assert (response.status_code, response.headers["location"]) == (307, "/docs")
+    assert send(app, "GET", "/docs").status_code == 200
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-type": "application/x-www-form-urlencoded"}])
+def test_a_body_that_does_not_say_it_is_json_is_told_to(app: FastAPI, headers: dict[str, str]) -> None:
+    response = send(app, "POST", "/v1/online", content=json.dumps(ALMA).encode(), headers=headers)
+
+    assert "send Content-Type: application/json" in problem(response, 400, "invalid_request")["detail"]
+
+
+@pytest.mark.parametrize("media_type", ["Application/JSON; charset=utf-8", "application/vnd.shop+json"])
+def test_json_may_say_more_of_itself(app: FastAPI, media_type: str) -> None:
+    response = send(app, "POST", "/v1/online", content=json.dumps(ALMA).encode(), headers={"content-type": media_type})
+
+    assert response.status_code == 200
 
 
 def test_the_description_names_every_route(app: FastAPI) -> None:
