@@ -59,12 +59,12 @@ $(CREATED):
 	@touch $@
 
 $(DEMO): pyproject.toml constraints.txt | $(CREATED)
-	@echo "Installing Knownat and the demo's data into .venv (about 250 MB to download, once) ..."
+	@echo "Installing Knownat and the demo's data into .venv (some hundred MB to download, once) ..."
 	@$(PIP) install -c constraints.txt -e '.[demo]'
 	@touch $@
 
 # All that the demo needs is in it, too, so `make demo` has nothing left to install after this.
 $(ALL): pyproject.toml constraints.txt | $(CREATED)
-	@echo "Installing Knownat with everything for development into .venv (about 300 MB to download, once) ..."
+	@echo "Installing Knownat with everything for development into .venv (some hundred MB to download, once) ..."
 	@$(PIP) install -c constraints.txt -e '.[demo,dev,polars]'
 	@touch $(DEMO) $@
