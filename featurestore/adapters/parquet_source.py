@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from featurestore.errors import SourceError
 from featurestore.graph.arrow_types import is_moment
 from featurestore.ports.engine import ParquetFiles
-from featurestore.ports.source_reader import SourceSnapshot
+from featurestore.ports.source_reader import SourcePart, SourceSnapshot
 from featurestore.spec.source import Source
 
 
@@ -32,7 +32,7 @@ class ParquetSources:
             _check_same(source, schema, footer.schema.to_arrow_schema(), path)
         timestamp = source.event_timestamp
         dated = timestamp in schema.names and is_moment(schema.field(timestamp).type)
-        spans = [_span(path, footer, timestamp) for path, footer in zip(files, footers, strict=True) if dated]
+        spans = [_span(path, footer, timestamp) if dated else None for path, footer in zip(files, footers, strict=True)]
         known = [span for span in spans if span is not None]
         return SourceSnapshot(
             source=source.name,
@@ -42,6 +42,7 @@ class ParquetSources:
             rows=sum(footer.num_rows for footer in footers),
             first=min((first for first, _ in known), default=None),
             last=max((last for _, last in known), default=None),
+            parts=tuple(_part(path, footer, span) for path, footer, span in zip(files, footers, spans, strict=True)),
         )
 
     def _files(self, source: Source) -> list[Path]:
@@ -62,9 +63,19 @@ class ParquetSources:
         """Changes with the names, sizes and modification times of the files: what can be told without reading them."""
         digest = sha256()
         for path in files:
-            status = path.stat()
-            digest.update(f"{path.name}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+            digest.update(f"{path.name}\0{_file_version(path)}\0".encode())
         return digest.hexdigest()[:16]
+
+
+def _file_version(path: Path) -> str:
+    status = path.stat()
+    return f"{status.st_size}\0{status.st_mtime_ns}"
+
+
+def _part(path: Path, footer: pq.FileMetaData, span: tuple[datetime, datetime] | None) -> SourcePart:
+    version = sha256(_file_version(path).encode()).hexdigest()[:16]
+    first, last = span if span is not None else (None, None)
+    return SourcePart(str(path), version, footer.num_rows, first, last)
 
 
 def _footer(source: Source, path: Path) -> pq.FileMetaData:

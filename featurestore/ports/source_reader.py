@@ -13,6 +13,19 @@ from featurestore.spec.source import Source
 
 
 @dataclass(frozen=True, slots=True)
+class SourcePart:
+    """A piece of a source that changes by itself: a file, or a partition."""
+
+    name: str
+    version: str
+    """Changes when the piece's rows do."""
+    rows: int
+    first: datetime | None
+    """The earliest event timestamp in it; None where that is not known."""
+    last: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class SourceSnapshot:
     """A source as it is now."""
 
@@ -25,6 +38,8 @@ class SourceSnapshot:
     first: datetime | None
     """The earliest event timestamp; None for an empty source."""
     last: datetime | None
+    parts: tuple[SourcePart, ...] = ()
+    """What the source is made of, so that a change can be traced to the time it touches. None: it is one piece."""
 
 
 class SourceReader(Protocol):

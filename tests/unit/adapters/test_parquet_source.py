@@ -232,3 +232,19 @@ def test_moving_the_project_changes_nothing_but_where_the_files_are(tmp_path: Pa
 
     assert (after.version, after.schema, after.rows) == (before.version, before.schema, before.rows)
     assert files_of(after, tmp_path / "there") == files_of(before, tmp_path / "here")
+
+
+def test_each_file_is_a_part_with_its_span_and_a_version_of_its_own(tmp_path: Path) -> None:
+    write(tmp_path / "flights" / "a.parquet", JUNE)
+    write(tmp_path / "flights" / "b.parquet", JULY, JULY)
+    before = read(tmp_path).parts
+
+    write(tmp_path / "flights" / "b.parquet", JULY)
+    after = read(tmp_path).parts
+
+    assert [(Path(part.name).name, part.rows, part.first, part.last) for part in before] == [
+        ("a.parquet", 1, JUNE, JUNE),
+        ("b.parquet", 2, JULY, JULY),
+    ]
+    assert before[0] == after[0]
+    assert before[1].version != after[1].version
