@@ -3,7 +3,7 @@
 Read as `import featurestore as fs`: the aggregates are called `fs.mean`, `fs.max` and so on.
 """
 
-from featurestore.spec.aggregate import Aggregate, Feature, Function
+from featurestore.spec.aggregate import Aggregate, Feature, Function, last_n, percentile
 from featurestore.spec.dtypes import Bool, Date, Float32, Float64, Int8, Int16, Int32, Int64, String, Timestamp
 from featurestore.spec.entity import Entity
 from featurestore.spec.feature_service import FeatureService
@@ -16,6 +16,11 @@ sum = Function.SUM  # noqa: A001 - read as fs.sum
 mean = Function.MEAN
 min = Function.MIN  # noqa: A001 - read as fs.min
 max = Function.MAX  # noqa: A001 - read as fs.max
+count_distinct = Function.COUNT_DISTINCT
+std = Function.STD
+var = Function.VAR
+first = Function.FIRST
+last = Function.LAST
 
 __all__ = [
     "Aggregate",
@@ -36,8 +41,15 @@ __all__ = [
     "String",
     "Timestamp",
     "count",
+    "count_distinct",
+    "first",
+    "last",
+    "last_n",
     "max",
     "mean",
     "min",
+    "percentile",
+    "std",
     "sum",
+    "var",
 ]

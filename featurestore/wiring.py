@@ -10,6 +10,7 @@ from featurestore.adapters.definitions_folder import DefinitionsFolder
 from featurestore.adapters.delta_offline import DeltaOfflineStore
 from featurestore.adapters.duckdb_engine import DuckDBEngine
 from featurestore.adapters.local_objects import LocalObjects
+from featurestore.adapters.merge_join import MergeJoin
 from featurestore.adapters.parquet_source import ParquetSources
 from featurestore.adapters.redis_online import RedisOnlineStore
 from featurestore.adapters.sql_database import Database, upgrade
@@ -61,11 +62,13 @@ def wire(settings: Settings, database: Database, usage: ModelUsage) -> FeatureSt
         threads=settings.engine.threads,
         spill_folder=settings.path(settings.engine.spill_folder),
     )
+    joins = MergeJoin(threads=settings.engine.threads)
     store, address = _online_store(settings)
     datasets = SqlDatasets(database)
 
     def close() -> None:
         store.close()
+        joins.close()
         engine.close()
         database.close()
 
@@ -77,6 +80,7 @@ def wire(settings: Settings, database: Database, usage: ModelUsage) -> FeatureSt
             DeltaOfflineStore(settings.path(settings.offline.tables)),
             ParquetSources(settings.path(settings.data_folder)),
             SqlCoverage(database),
+            joins,
         ),
         online=OnlineSide(store, SqlMaterializations(database), address),
         archive=Archive(datasets, LocalObjects(settings.path(settings.offline.objects))),

@@ -97,16 +97,16 @@ class DeltaOfflineStore:
     def snapshot(self, table: str, *, version: int | None = None, days: Interval | None = None) -> Snapshot:
         delta = self._open(table, version)
         rows = [row for row in _added(delta) if days is None or _inside(row["partition"], days)]
-        paths = tuple(sorted(str(self._path(table) / str(row["path"])) for row in rows))
+        placed = sorted((str(self._path(table) / str(row["path"])), _text(row["partition"])) for row in rows)
+        paths = tuple(path for path, _ in placed)
         if missing := [path for path in paths if not Path(path).exists()]:
             raise DatasetGone(
                 f"{len(missing)} files of {table} at version {delta.version()} are missing, the first is {missing[0]}"
             )
         schema = pa.schema(delta.schema().to_arrow())
         stored = schema.remove(schema.get_field_index(DAY_COLUMN))
-        return Snapshot(
-            table, int(delta.version()), ParquetFiles(paths, stored), sum(row["num_records"] for row in rows)
-        )
+        files = ParquetFiles(paths, stored, tuple(day for _, day in placed))
+        return Snapshot(table, int(delta.version()), files, sum(row["num_records"] for row in rows))
 
     def _path(self, table: str) -> Path:
         view, _, fingerprint = table.partition("@")

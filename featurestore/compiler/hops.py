@@ -8,13 +8,17 @@ the events with `T - window <= event < T` that were known at *T*: those of hops 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from sqlglot import exp
 
+from featurestore.graph.resolved import ResolvedFeature, ResolvedView
 from featurestore.graph.sql_text import DIALECT
 from featurestore.intervals import EPOCH
 
+HOP = "__hop"
+"""The column of points that says at which boundary they ask: the first moment of this hop."""
 MICROSECOND = timedelta(microseconds=1)
 
 
@@ -30,6 +34,21 @@ def boundary(hop: int, every: timedelta) -> datetime:
 
 def hops_in(window: timedelta, every: timedelta) -> int:
     return window // every
+
+
+def feature_hops(view: ResolvedView, feature: ResolvedFeature) -> int | None:
+    """The length of a windowed feature's window; None for a lifetime."""
+    assert feature.window is not None and view.every is not None  # noqa: S101, PT018 - only windowed views come here
+    return None if feature.window.window is None else hops_in(feature.window.window, view.every)
+
+
+def longest_window(view: ResolvedView, features: Iterable[ResolvedFeature] | None = None) -> int | None:
+    """How many hops before a boundary an event can still count for some features (by default, for any); None where one
+    counts for ever, and for a row-level view."""
+    if view.every is None:
+        return None
+    lengths = [feature_hops(view, feature) for feature in (view.features if features is None else features)]
+    return max((length for length in lengths if length is not None), default=0) if None not in lengths else None
 
 
 def hop_of(moment: exp.Expr, every: timedelta) -> exp.Expr:

@@ -7,11 +7,10 @@ from functools import lru_cache
 
 from sqlglot import exp
 
-from featurestore.compiler.hops import boundary, boundary_of, hop_at, hops_in
+from featurestore.compiler.hops import HOP, boundary, hop_at, hops_in, longest_window
 from featurestore.compiler.tiles import EVENT_HOP, KNOWN_HOP
 from featurestore.compiler.trees import cast, column, columns, function, named, number, table
 from featurestore.compiler.visibility import VISIBLE_FROM, visible_from
-from featurestore.compiler.windows import HOP, longest_window, window_values
 from featurestore.graph.resolved import ResolvedView
 from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
 from featurestore.intervals import DAY, Interval, floor_to
@@ -22,19 +21,30 @@ _SINCE, _UNTIL = "since", "until"
 
 @lru_cache(maxsize=256)
 def newest_rows(view: ResolvedView, *, resuming: bool, rows: str) -> exp.Select:
-    """The keys, both times and the values of each key whose answer changed from `since` to `until` (of each key, if not
-    `resuming`), as it is at `until`. Both ends are included: writing a row twice is harmless, and a row exactly on an
-    end is never lost.
+    """Of a row-level view: the keys, both times and the values of each key whose answer changed from `since` to `until`
+    (of each key, if not `resuming`), as it is at `until`. Both ends are included: writing a row twice is harmless, and
+    a row exactly on an end is never lost.
 
     The moments are parameters (`newest_parameters`) and the tree is kept: building and rendering it anew took half the
     time of an hourly materialization. Do not change it.
     """
-    names = [value.name for value in view.stored_values]
-    return _windowed(view, names, resuming, rows) if view.is_windowed else _row_level(view, names, resuming, rows)
+    return _row_level(view, [value.name for value in view.stored_values], resuming, rows)
+
+
+@lru_cache(maxsize=256)
+def changed_keys(view: ResolvedView, *, resuming: bool, rows: str) -> exp.Select:
+    """Of a windowed view: each key whose values changed after `since` and not after `until` (each that has any, if not
+    `resuming`), and the hop of `until`. What is said of `newest_rows` goes for this, too."""
+    return (
+        exp.select(*columns(key.name for key in view.keys), named(_hop(_UNTIL), HOP))
+        .distinct()
+        .from_(table(rows))
+        .where(_changed(view) if resuming else _counting(view))
+    )
 
 
 def newest_parameters(view: ResolvedView, *, since: datetime | None, until: datetime) -> dict[str, int | str]:
-    """The parameters of `newest_rows`, resuming if `since` is not None."""
+    """The parameters of `newest_rows` and `changed_keys`, resuming if `since` is not None."""
     moments = {_UNTIL: until} if since is None else {_SINCE: since, _UNTIL: until}
     if view.every is None:
         return {name: value.isoformat() for name, value in moments.items()}
@@ -42,12 +52,13 @@ def newest_parameters(view: ResolvedView, *, since: datetime | None, until: date
 
 
 def days_read(view: ResolvedView, *, since: datetime | None, until: datetime) -> Interval | None:
-    """The days of event time that `newest_rows` needs of a windowed view; None: all of them."""
-    if view.every is None:
+    """The days of event time that a materialization needs of a windowed view; None: all of them."""
+    longest = longest_window(view)
+    if view.every is None or longest is None:
         return None
     last = hop_at(until - view.publish_delay, view.every)
     first = last if since is None else hop_at(since - view.publish_delay, view.every)
-    start = floor_to(boundary(first - longest_window(view), view.every), DAY)
+    start = floor_to(boundary(first - longest, view.every), DAY)
     return Interval(start, max(boundary(last, view.every), start + DAY))
 
 
@@ -72,26 +83,12 @@ def _row_level(view: ResolvedView, names: list[str], resuming: bool, rows: str) 
     )
 
 
-def _windowed(view: ResolvedView, names: list[str], resuming: bool, rows: str) -> exp.Select:
-    assert view.every is not None  # noqa: S101 - only windowed views come here
-    keys = [key.name for key in view.keys]
-    points = (
-        exp.select(*columns(keys), named(_hop(_UNTIL), HOP))
-        .distinct()
-        .from_(table(rows))
-        .where(_changed(view) if resuming else _counting(view))
-    )
-    values = window_values(view, tuple(view.feature(name) for name in names), points=points, tiles=rows)
-    at = boundary_of(column(HOP), view.every)
-    return exp.select(*columns(keys), named(at, EVENT_TIMESTAMP), named(at.copy(), KNOWN_AT), *columns(names)).from_(
-        values.subquery("value")
-    )
-
-
 def _counting(view: ResolvedView) -> exp.Expr:
     """Whether a tile counts in any window at `until`."""
-    inside = column(EVENT_HOP) >= exp.Sub(this=_hop(_UNTIL), expression=number(longest_window(view)))
-    return exp.and_(column(KNOWN_HOP) <= _hop(_UNTIL), inside)
+    known, longest = column(KNOWN_HOP) <= _hop(_UNTIL), longest_window(view)
+    if longest is None:
+        return known
+    return exp.and_(known, column(EVENT_HOP) >= exp.Sub(this=_hop(_UNTIL), expression=number(longest)))
 
 
 def _changed(view: ResolvedView) -> exp.Expr:
@@ -100,7 +97,8 @@ def _changed(view: ResolvedView) -> exp.Expr:
     itself is taken again, since it may not have been filled yet when that was copied."""
     known, event = column(KNOWN_HOP), column(EVENT_HOP)
     came = exp.and_(known >= _hop(_SINCE), known.copy() <= _hop(_UNTIL))
-    lengths = sorted({hops_in(f.window.window, view.every) for f in view.features if f.window and view.every})
+    windows = {f.window.window for f in view.features if f.window is not None and f.window.window is not None}
+    lengths = sorted(hops_in(window, view.every) for window in windows if view.every is not None)
     left = [
         exp.and_(
             event.copy() >= exp.Sub(this=_hop(_SINCE), expression=number(hops)),

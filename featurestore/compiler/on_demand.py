@@ -9,15 +9,7 @@ from featurestore.graph.resolved import Column, FeatureSet, ResolvedOnDemand
 from featurestore.graph.sql_text import DIALECT
 
 ROWS = "rows"
-
-
-def on_demand_columns(features: FeatureSet) -> list[exp.Expr]:
-    """The outputs of a feature set, over rows that have the request inputs and every use's columns."""
-    computed = {feature.name: feature for feature in features.on_demand}
-    return [
-        named(_computed(computed[output.name]), output.name) if output.name in computed else column(output.name)
-        for output in features.outputs
-    ]
+ROW = "__row"
 
 
 def on_demand_rows(features: FeatureSet) -> exp.Select:
@@ -25,7 +17,7 @@ def on_demand_rows(features: FeatureSet) -> exp.Select:
     return (
         exp.select(*(named(_computed(feature), feature.name) for feature in features.on_demand))
         .from_(table(ROWS))
-        .order_by(exp.Ordered(this=column("__row"), nulls_first=False))
+        .order_by(exp.Ordered(this=column(ROW), nulls_first=False))
     )
 
 

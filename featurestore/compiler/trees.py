@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 from sqlglot import exp
 
-from featurestore.graph.resolved import Column
 from featurestore.graph.sql_text import DIALECT
 from featurestore.spec.dtypes import DType
 
@@ -69,11 +68,6 @@ def number(value: int) -> exp.Expr:
 
 def function(name: str, *arguments: exp.Expr) -> exp.Expr:
     return exp.func(name, *arguments, dialect=DIALECT)
-
-
-def same_keys(keys: Iterable[Column], left: str, right: str) -> list[exp.Expr]:
-    """`left.key = right.key` for each key."""
-    return [column(key.name, left).eq(column(key.name, right)) for key in keys]
 
 
 def not_null(names: Iterable[str]) -> list[exp.Expr]:

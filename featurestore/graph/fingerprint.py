@@ -33,7 +33,10 @@ def key_identity(keys: Iterable[Column]) -> list[object]:
 
 def window_identity(window: WindowOf | None) -> list[object] | None:
     """A window without the name of its input, which depends on the view's other features."""
-    return None if window is None else [window.function.value, _seconds(window.window)]
+    if window is None:
+        return None
+    length = None if window.window is None else _seconds(window.window)
+    return [window.function.value, length, *([] if window.parameter is None else [window.parameter])]
 
 
 def rhythm_identity(every: timedelta | None, publish_delay: timedelta) -> list[object]:

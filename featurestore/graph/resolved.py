@@ -72,15 +72,19 @@ class TileInput:
     name: str
     dtype: DType
     functions: tuple[Function, ...]
+    recent: int = 0
+    """How many of the last values a tile keeps, for `last_n`."""
 
 
 @dataclass(frozen=True, slots=True)
 class WindowOf:
-    """How a windowed feature is made: `function` of the input over the trailing `window`."""
+    """How a windowed feature is made: `function` of the input over the trailing `window`, None being the lifetime."""
 
     input: str
     function: Function
-    window: timedelta
+    window: timedelta | None
+    parameter: float | None = None
+    """The percent of a percentile, the number of `last_n`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ def _view(draft: DraftView, schema: pa.Schema, all_sources: Mapping[str, Resolve
         features=features,
         every=view.every,
         inputs=tuple(
-            TileInput(entry.column.name, _dtype(schema, entry.column.name), entry.functions)
+            TileInput(entry.column.name, _dtype(schema, entry.column.name), entry.functions, entry.recent)
             for entry in draft.written.inputs
         ),
         ttl=view.ttl,
@@ -135,14 +135,16 @@ def _feature_dtype(feature: WrittenFeature, column: DType) -> DType:
     if feature.window is None:
         return column
     match feature.window.function:
-        case Function.COUNT:
+        case Function.COUNT | Function.COUNT_DISTINCT:
             return DType.INT64
         case Function.SUM:
             return DType.FLOAT64 if column.is_float else DType.INT64
-        case Function.MEAN:
+        case Function.MEAN | Function.STD | Function.VAR | Function.PERCENTILE:
             return DType.FLOAT64
-        case Function.MIN | Function.MAX:
+        case Function.MIN | Function.MAX | Function.FIRST | Function.LAST:
             return column
+        case Function.LAST_N:
+            raise NotImplementedError
 
 
 def _type_problems(draft: DraftView, view_schemas: Mapping[str, pa.Schema]) -> Iterator[Problem]:
@@ -169,7 +171,10 @@ def _type_problems(draft: DraftView, view_schemas: Mapping[str, pa.Schema]) -> I
             yield Problem(site, what, "only numbers and booleans have one")
 
 
+_OF_NUMBERS = (Function.SUM, Function.MEAN, Function.STD, Function.VAR, Function.PERCENTILE)
+
+
 def _aggregates(function: Function, dtype: DType) -> bool:
-    if function in (Function.SUM, Function.MEAN):
+    if function in _OF_NUMBERS:
         return dtype is DType.BOOL or dtype.is_integer or dtype.is_float
     return True

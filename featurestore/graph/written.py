@@ -50,6 +50,8 @@ class WrittenInput:
 
     column: WrittenColumn
     functions: tuple[Function, ...]
+    recent: int = 0
+    """How many of the last values are wanted at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,24 +198,26 @@ def _row_values(view: FeatureView, base: exp.Query, schemas: Mapping[str, pa.Sch
 
 def _inputs(view: FeatureView) -> tuple[WrittenInput, ...]:
     """One input for each distinct expression and filter, named by their canonical order: not by how they are listed."""
-    found: dict[tuple[str, str], tuple[WrittenColumn, set[Function]]] = {}
+    found: dict[tuple[str, str], tuple[WrittenColumn, list[Aggregate]]] = {}
     for aggregate in _aggregates(view):
         column = _aggregated(aggregate)
-        _, functions = found.setdefault(_identity(column), (column, set()))
-        functions.add(aggregate.function)
+        found.setdefault(_identity(column), (column, []))[1].append(aggregate)
     return tuple(
         WrittenInput(
             WrittenColumn(f"__input_{number}", column.value, column.where, column.declared_at, column.name),
-            tuple(sorted(functions, key=lambda function: function.value)),
+            tuple(sorted({one.function for one in aggregates}, key=lambda function: function.value)),
+            max((int(one.parameter or 0) for one in aggregates if one.function is Function.LAST_N), default=0),
         )
-        for number, (_, (column, functions)) in enumerate(sorted(found.items()))
+        for number, (_, (column, aggregates)) in enumerate(sorted(found.items(), key=lambda item: item[0]))
     )
 
 
 def _windowed_features(view: FeatureView, inputs: tuple[WrittenInput, ...]) -> tuple[WrittenFeature, ...]:
     names = {_identity(entry.column): entry.column.name for entry in inputs}
     return tuple(
-        WrittenFeature(name, source, WindowOf(source, aggregate.function, window), aggregate.description)
+        WrittenFeature(
+            name, source, WindowOf(source, aggregate.function, window, aggregate.parameter), aggregate.description
+        )
         for aggregate in _aggregates(view)
         for source in [names[_identity(_aggregated(aggregate))]]
         for name, window in zip(aggregate.feature_names, aggregate.windows, strict=True)

@@ -9,13 +9,12 @@ from datetime import datetime
 import pyarrow as pa
 
 from featurestore.compiler.newest import sampled_keys
-from featurestore.compiler.point_in_time import SPINE, point_in_time, relation_of
 from featurestore.errors import NotMaterialized
 from featurestore.graph.arrow_types import arrow_schema
 from featurestore.graph.resolved import FeatureSet, OutputColumn, ResolvedView, ViewUse
 from featurestore.operations.lookup import Asked, lookup, prepare
+from featurestore.operations.point_in_time import Pull, point_in_time
 from featurestore.operations.sides import OfflineSide, OnlineSide
-from featurestore.operations.spine import spine_relation
 from featurestore.ports.engine import Query
 from featurestore.ports.online_store import Key, OnlineTable, TableRead
 
@@ -97,9 +96,5 @@ def _expected(
     schema = arrow_schema(view.keys).append(pa.field(_ASKED_AT, pa.timestamp("us", tz="UTC")))
     columns = [[key[position] for key in keys] for position in range(len(view.keys))]
     spine = pa.table([*columns, [at] * len(keys)], schema=schema)
-    relations = {
-        SPINE: spine_relation(spine, features, timestamp=_ASKED_AT),
-        relation_of(view): offline.tables.snapshot(view.table).files,
-    }
-    with offline.engine.stream(Query(point_in_time(features, {view.name: at}), relations)) as rows:
-        return rows.read_all()
+    files = {view.name: offline.tables.snapshot(view.table).files}
+    return pa.concat_tables(point_in_time(Pull(spine, features, _ASKED_AT, files, {view.name: at}), offline))

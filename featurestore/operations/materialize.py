@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+import pyarrow as pa
+
 from featurestore.compiler.hops import boundary, hop_at
-from featurestore.compiler.newest import days_read, newest_parameters, newest_rows
+from featurestore.compiler.newest import changed_keys, days_read, newest_parameters, newest_rows
 from featurestore.errors import NotApplied
-from featurestore.graph.resolved import ResolvedView
+from featurestore.graph.arrow_types import arrow_schema
+from featurestore.graph.resolved import Column, ResolvedView
+from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
 from featurestore.operations.reach import answers_until
 from featurestore.operations.sides import OfflineSide, OnlineSide
-from featurestore.ports.engine import Query
+from featurestore.ports.engine import ParquetFiles, Query
 from featurestore.ports.online_store import OnlineTable, TableRead
 from featurestore.ports.state import Coverage, Materialization
+from featurestore.spec.dtypes import DType
+
+_TIMES = (Column(EVENT_TIMESTAMP, DType.TIMESTAMP), Column(KNOWN_AT, DType.TIMESTAMP))
+_KEYS_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +65,42 @@ def materialize(
     if since is not None and since >= until:
         return Materialized(view.name, since, 0, 0)
     snapshot = offline.tables.snapshot(view.table, days=days_read(view, since=since, until=until))
-    query = Query(
-        newest_rows(view, resuming=since is not None, rows=view.table),
-        {view.table: snapshot.files},
-        newest_parameters(view, since=since, until=until),
-    )
-    with offline.engine.stream(query) as rows:
+    with _newest(view, snapshot.files, offline, since=since, until=until) as rows:
         count = online.store.replace(table, rows) if since is None else online.store.write_newer(table, rows)
     online.store.mark_filled(table, until)
     done = Materialization(view.table, until, coverage.version, count.written, now)
     online.progress.record(online.address, done, after=last)
     return Materialized(view.name, until, count.written, count.kept)
+
+
+def _newest(
+    view: ResolvedView, files: ParquetFiles, offline: OfflineSide, *, since: datetime | None, until: datetime
+) -> pa.RecordBatchReader:
+    """The row of each key that changed, as it is at `until`."""
+    relations, moments = {view.table: files}, newest_parameters(view, since=since, until=until)
+    if view.every is None:
+        rows = newest_rows(view, resuming=since is not None, rows=view.table)
+        return offline.engine.stream(Query(rows, relations, moments))
+    changed = changed_keys(view, resuming=since is not None, rows=view.table)
+    with offline.engine.stream(Query(changed, relations, moments)) as stream:
+        keys = stream.read_all()
+    schema = arrow_schema((*view.keys, *_TIMES, *view.stored_values))
+    at = boundary(hop_at(until - view.publish_delay, view.every), view.every)
+    return pa.RecordBatchReader.from_batches(schema, _valued(view, files, offline, (keys, at, schema)))
+
+
+def _valued(
+    view: ResolvedView, files: ParquetFiles, offline: OfflineSide, asked: tuple[pa.Table, datetime, pa.Schema]
+) -> Iterator[pa.RecordBatch]:
+    """Windows' values for keys at a boundary, some keys at a time."""
+    keys, at, schema = asked
+    features = tuple(view.feature(value.name) for value in view.stored_values)
+    for start in range(0, keys.num_rows, _KEYS_AT_ONCE):
+        points = keys.slice(start, _KEYS_AT_ONCE)
+        values = offline.joins.window_values(view, features, points, files)
+        times = [pa.repeat(pa.scalar(at, schema.field(EVENT_TIMESTAMP).type), points.num_rows)] * 2
+        columns = [*(points[key.name] for key in view.keys), *times, *values.columns]
+        yield from pa.table(columns, names=schema.names).cast(schema).to_batches()
 
 
 def _reachable(view: ResolvedView, until: datetime, coverage: Coverage) -> datetime:

@@ -8,11 +8,11 @@ from importlib.metadata import version as library_version
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from featurestore.compiler.point_in_time import relation_of
 from featurestore.errors import DatasetDiffers, DatasetGone, KnownatError, UnknownName
+from featurestore.operations.point_in_time import Pull
 from featurestore.operations.sides import OfflineSide
-from featurestore.operations.training_set import Archive, PinnedPull, run_pull
-from featurestore.ports.engine import Relation
+from featurestore.operations.training_set import Archive, ends_of, run_pull
+from featurestore.ports.engine import ParquetFiles
 from featurestore.ports.state import Manifest
 
 
@@ -32,9 +32,8 @@ def rebuild(dataset: str, offline: OfflineSide, archive: Archive) -> Rebuilt:
     """
     manifest = archive.datasets.get(dataset)
     spine = _spine(manifest, archive)
-    pull = PinnedPull(
-        spine, manifest.features, manifest.timestamp, manifest.tables, _pinned_relations(manifest, offline)
-    )
+    files = _pinned_files(manifest, offline)
+    pull = Pull(spine, manifest.features, manifest.timestamp, files, ends_of(manifest.tables))
     _, result = run_pull(pull, offline, archive.objects)
     if result.sha256 != manifest.result:
         raise DatasetDiffers(
@@ -54,18 +53,17 @@ def _spine(manifest: Manifest, archive: Archive) -> pa.Table:
         raise DatasetGone(f"The spine {manifest.spine[:12]} of dataset {manifest.id[:12]} is gone.") from error
 
 
-def _pinned_relations(manifest: Manifest, offline: OfflineSide) -> dict[str, Relation]:
-    relations: dict[str, Relation] = {}
+def _pinned_files(manifest: Manifest, offline: OfflineSide) -> dict[str, ParquetFiles]:
+    files: dict[str, ParquetFiles] = {}
     missing: list[str] = []
     for table in manifest.tables:
-        view = manifest.features.view(table.view)
         try:
-            relations[relation_of(view)] = offline.tables.snapshot(table.table, version=table.version).files
+            files[table.view] = offline.tables.snapshot(table.table, version=table.version).files
         except KnownatError as error:
             missing.append(f"  {table.table} at version {table.version}: {error.message}")
     if missing:
         raise DatasetGone(f"Dataset {manifest.id[:12]} can not be rebuilt, this is missing:\n" + "\n".join(missing))
-    return relations
+    return files
 
 
 def _changed_libraries(manifest: Manifest) -> str:

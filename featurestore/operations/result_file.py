@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,14 +23,15 @@ class ResultFile:
     profile: tuple[ColumnProfile, ...]
 
 
-def write_result(spine: pa.Table, features: pa.RecordBatchReader, path: Path) -> ResultFile:
-    """Write the spine's columns, then the features', which come in the spine's order behind a row number."""
-    names = features.schema.names[1:]
-    schema = pa.schema([*spine.schema, *(features.schema.field(name) for name in names)]).remove_metadata()
+def write_result(spine: pa.Table, features: Iterator[pa.Table], path: Path) -> ResultFile:
+    """Write the spine's columns, then the features', which come in the spine's order: at least one table."""
+    first = next(features)
+    names = first.column_names
+    schema = pa.schema([*spine.schema, *first.schema]).remove_metadata()
     position = 0
     tallies = [_Tally(field.name, str(field.type)) for field in schema]
     with pq.ParquetWriter(path, schema, compression="zstd", write_page_index=False) as writer:
-        for group in _groups(features):
+        for group in _groups(chain([first], features)):
             rows = spine.slice(position, group.num_rows)
             table = pa.table([*rows.columns, *(group[name] for name in names)], schema=schema).combine_chunks()
             writer.write_table(table, row_group_size=GROUP_ROWS)
@@ -45,19 +47,17 @@ def write_table(table: pa.Table, path: Path) -> None:
     pq.write_table(table, path, compression="zstd", row_group_size=GROUP_ROWS, write_page_index=False)
 
 
-def _groups(reader: pa.RecordBatchReader) -> Iterator[pa.Table]:
-    """The reader's rows in tables of exactly GROUP_ROWS rows, but for the last."""
-    held: list[pa.RecordBatch] = []
-    count = 0
-    for batch in reader:
-        held.append(batch)
-        count += batch.num_rows
-        while count >= GROUP_ROWS:
-            table = pa.Table.from_batches(held)
-            yield table.slice(0, GROUP_ROWS)
-            held, count = table.slice(GROUP_ROWS).to_batches(), count - GROUP_ROWS
-    if count:
-        yield pa.Table.from_batches(held)
+def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The tables' rows in tables of exactly GROUP_ROWS rows, but for the last."""
+    held: pa.Table | None = None
+    for table in tables:
+        joined = table if held is None else pa.concat_tables([held, table])
+        whole = joined.num_rows - joined.num_rows % GROUP_ROWS
+        for start in range(0, whole, GROUP_ROWS):
+            yield joined.slice(start, GROUP_ROWS)
+        held = joined.slice(whole)
+    if held is not None and held.num_rows:
+        yield held
 
 
 class _Tally:

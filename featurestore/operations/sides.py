@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from featurestore.ports.engine import Engine
+from featurestore.ports.joins import PointInTimeJoin
 from featurestore.ports.offline_store import OfflineStore
 from featurestore.ports.online_store import OnlineStore
 from featurestore.ports.source_reader import SourceReader
@@ -19,6 +20,7 @@ class OfflineSide:
     tables: OfflineStore
     sources: SourceReader
     coverage: CoverageState
+    joins: PointInTimeJoin
 
 
 @dataclass(frozen=True, slots=True)

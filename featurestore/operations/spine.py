@@ -6,10 +6,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from featurestore.compiler.point_in_time import MOMENT, ROW
 from featurestore.errors import SpineError, suggestion
 from featurestore.graph.arrow_types import arrow_type, is_moment
 from featurestore.graph.resolved import Column, FeatureSet
+from featurestore.ports.joins import MOMENT
 
 
 def check_spine(spine: pa.Table, features: FeatureSet, *, timestamp: str, label: str | None) -> None:
@@ -44,14 +44,13 @@ def as_kept(spine: pa.Table) -> pa.Table:
 
 
 def spine_relation(spine: pa.Table, features: FeatureSet, *, timestamp: str) -> pa.Table:
-    """The relation `spine` of the point-in-time query: a row number, the moment in UTC, join keys, request inputs."""
+    """What joins and on-demand features read of a spine: the moment in UTC, join keys, request inputs."""
     needed = {column.name: column for column in (*features.join_columns, *features.request_inputs)}
     arrays = [
-        pa.array(range(spine.num_rows), pa.int64()),
         as_moments(spine[timestamp]),
         *(_cast(spine[column.name], column) for column in needed.values()),
     ]
-    return pa.table(arrays, names=[ROW, MOMENT, *needed])
+    return pa.table(arrays, names=[MOMENT, *needed])
 
 
 def as_moments(values: pa.ChunkedArray) -> pa.ChunkedArray:

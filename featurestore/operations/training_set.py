@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,16 +15,16 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurestore.compiler.point_in_time import SPINE, point_in_time, relation_of
 from featurestore.errors import NotApplied, UnknownName
 from featurestore.graph.fingerprint import fingerprint
 from featurestore.graph.resolved import FeatureSet
 from featurestore.intervals import show_moment
+from featurestore.operations.point_in_time import Pull, point_in_time
 from featurestore.operations.reach import answers_until
 from featurestore.operations.result_file import ResultFile, write_result, write_table
 from featurestore.operations.sides import OfflineSide
-from featurestore.operations.spine import as_kept, as_moments, check_spine, spine_relation
-from featurestore.ports.engine import Query, Relation
+from featurestore.operations.spine import as_kept, as_moments, check_spine
+from featurestore.ports.engine import ParquetFiles
 from featurestore.ports.objects import ObjectReference, ObjectStore
 from featurestore.ports.state import DatasetState, Manifest, PinnedTable
 
@@ -50,17 +50,6 @@ class Archive:
     objects: ObjectStore
 
 
-@dataclass(frozen=True, slots=True)
-class PinnedPull:
-    """A pull whose every input is fixed: what `training_set` runs, and `rebuild` runs again."""
-
-    spine: pa.Table
-    features: FeatureSet
-    timestamp: str
-    tables: tuple[PinnedTable, ...]
-    relations: Mapping[str, Relation]
-
-
 def training_set(request: TrainingSetRequest, offline: OfflineSide, archive: Archive, *, now: datetime) -> Manifest:
     """Join the features to the spine and keep the result: `archive.objects` then has it as `manifest.result`.
 
@@ -69,32 +58,34 @@ def training_set(request: TrainingSetRequest, offline: OfflineSide, archive: Arc
     """
     check_spine(request.spine, request.features, timestamp=request.timestamp, label=request.label)
     request = replace(request, spine=as_kept(request.spine))
-    tables, relations = _pin(request.features, offline)
+    tables, files = _pin(request.features, offline)
     spine = _spine_sha256(request, archive.objects)
     identity = _identity(request, tables, spine)
     with suppress(UnknownName):
         return archive.datasets.get(identity)
-    pull = PinnedPull(request.spine, request.features, request.timestamp, tables, relations)
+    pull = Pull(request.spine, request.features, request.timestamp, files, ends_of(tables))
     written, result = run_pull(pull, offline, archive.objects)
     return archive.datasets.put(_manifest(request, identity, tables, spine, (written, result), now))
 
 
-def run_pull(pull: PinnedPull, offline: OfflineSide, objects: ObjectStore) -> tuple[ResultFile, ObjectReference]:
-    """Run the point-in-time query and store the result's bytes."""
-    relations = {**pull.relations, SPINE: spine_relation(pull.spine, pull.features, timestamp=pull.timestamp)}
+def run_pull(pull: Pull, offline: OfflineSide, objects: ObjectStore) -> tuple[ResultFile, ObjectReference]:
+    """Join the features to the spine, and store the result's bytes."""
     with TemporaryDirectory(prefix="knownat-") as folder:
         path = Path(folder) / "result.parquet"
-        ends = {table.view: table.answers_until for table in pull.tables}
-        with offline.engine.stream(Query(point_in_time(pull.features, ends), relations)) as rows:
-            written = write_result(pull.spine, rows, path)
+        written = write_result(pull.spine, point_in_time(pull, offline), path)
         with path.open("rb") as content:
             return written, objects.put(content)
 
 
-def _pin(features: FeatureSet, offline: OfflineSide) -> tuple[tuple[PinnedTable, ...], dict[str, Relation]]:
+def ends_of(tables: tuple[PinnedTable, ...]) -> dict[str, datetime]:
+    """Up to when each view's table answers in full."""
+    return {table.view: table.answers_until for table in tables}
+
+
+def _pin(features: FeatureSet, offline: OfflineSide) -> tuple[tuple[PinnedTable, ...], dict[str, ParquetFiles]]:
     """The newest version of each view's table, and its files."""
     pinned: list[PinnedTable] = []
-    relations: dict[str, Relation] = {}
+    files: dict[str, ParquetFiles] = {}
     for view in features.views:
         coverage = offline.coverage.coverage(view.table)
         if coverage.filled_to is None:
@@ -102,11 +93,11 @@ def _pin(features: FeatureSet, offline: OfflineSide) -> tuple[tuple[PinnedTable,
                 f"View '{view.name}' has nothing filled: run `knownat apply`, or see whether its sources have rows."
             )
         snapshot = offline.tables.snapshot(view.table)
-        relations[relation_of(view)] = snapshot.files
+        files[view.name] = snapshot.files
         sources = dict.fromkeys(version for fill in coverage.fills for version in fill.source_versions)
         until = answers_until(view, coverage.filled_to)
         pinned.append(PinnedTable(view.table, view.name, view.fingerprint, snapshot.version, until, tuple(sources)))
-    return tuple(pinned), relations
+    return tuple(pinned), files
 
 
 def _spine_sha256(request: TrainingSetRequest, objects: ObjectStore) -> str:

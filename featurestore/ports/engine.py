@@ -16,6 +16,8 @@ class ParquetFiles:
 
     paths: tuple[str, ...]
     schema: pa.Schema
+    partitions: tuple[str, ...] = ()
+    """Of a partitioned table: for each file the value of the partition column, as text."""
 
 
 Relation: TypeAlias = ParquetFiles | pa.Table

@@ -166,5 +166,5 @@ def _check_rhythm(
         raise InvalidDeclaration(f"{where} has aggregates and takes no ttl: windows expire values by themselves")
     for aggregate in aggregates:
         for window in aggregate.windows:
-            if window % every:
+            if window is not None and window % every:
                 raise InvalidDeclaration(f"{where}: window {window} of '{aggregate.name}' is not a multiple of {every}")

@@ -20,6 +20,8 @@ _GRAPH = (*_SPEC, "graph")
 _PLAN = (*_GRAPH, "plan")
 _PORTS = (*_PLAN, "ports")
 _OPERATIONS = (*_PORTS, "compiler", "operations")
+# An engine carries out what the compiler describes, in its own way: the one in this process by merging.
+_ENGINES = (*_PORTS, "compiler", "merging")
 FEATURESTORE = {
     "errors": (),
     "intervals": ("errors",),
@@ -28,8 +30,9 @@ FEATURESTORE = {
     "graph": _SPEC,
     "plan": _GRAPH,
     "compiler": _GRAPH,
+    "merging": (*_GRAPH, "compiler"),
     "ports": _PLAN,
-    "adapters": _PORTS,
+    "adapters": _ENGINES,
     "operations": (*_PORTS, "compiler"),
     "service": _OPERATIONS,
     "wiring": (*_OPERATIONS, "adapters", "service", "settings"),
@@ -84,6 +87,7 @@ THIRD_PARTY = {
         "featurestore.ports.engine",
         "featurestore.adapters.duckdb_engine",
     ),
+    "numpy": ("featurestore.merging", "featurestore.adapters"),
     "fastapi": _SERVICES,
     "starlette": _SERVICES,
     "uvicorn": (*_SERVICES, "registry.serve"),

@@ -29,10 +29,17 @@ PUBLIC = [
     "String",
     "Timestamp",
     "count",
+    "count_distinct",
+    "first",
+    "last",
+    "last_n",
     "max",
     "mean",
     "min",
+    "percentile",
+    "std",
     "sum",
+    "var",
 ]
 
 DRAWERS = {"base", "common", "helper", "helpers", "manager", "misc", "shared", "util", "utils"}

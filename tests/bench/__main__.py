@@ -8,13 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.bench.online import measure_online
-from tests.bench.pull import measure_pull
 
 
 def main() -> None:
     print(f"{platform.system()} {platform.machine()}, {cpu_count()} processors, Python {platform.python_version()}")
     with TemporaryDirectory(prefix="knownat-bench-") as folder:
-        measure_pull(Path(folder) / "pull")
         measure_online(Path(folder) / "online")
 
 

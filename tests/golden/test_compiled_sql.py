@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from sqlglot import exp
 
-from featurestore.compiler.newest import newest_rows
-from featurestore.compiler.point_in_time import point_in_time
+from featurestore.compiler.newest import changed_keys, newest_rows
+from featurestore.compiler.on_demand import on_demand_rows
 from featurestore.compiler.stored_rows import rejected_rows, stored_rows
 from featurestore.graph.resolved import FeatureSet, Graph, ResolvedView
 from featurestore.graph.selection import referenced_features
 from featurestore.intervals import Interval
-from featurestore.spec.aggregate import Aggregate, Feature
+from featurestore.spec.aggregate import Aggregate, Feature, percentile
 from featurestore.spec.dtypes import DType
 from featurestore.spec.feature_service import FeatureService
 from featurestore.spec.feature_view import FeatureView
@@ -30,7 +30,6 @@ from tests.unit.graph.resolving import aircraft, flights, resolve
 HERE = Path(__file__).parent
 MARCH = datetime(2013, 3, 1, tzinfo=UTC)
 APRIL = datetime(2013, 4, 1, tzinfo=UTC)
-ENDS = {"rows": APRIL, "windows": APRIL, "everyone": APRIL}
 
 
 def _graph() -> Graph:
@@ -49,10 +48,19 @@ def _graph() -> Graph:
             Aggregate("seats", "max", windows=["7d"]),
         ],
     )  # fmt: skip
+    aggregates = FeatureView(
+        "aggregates", source=source, every="1d",
+        features=[
+            Aggregate("delay", function, windows=["lifetime"])
+            for function in (
+                "count_distinct", "sum", "min", "var", "first", "last", percentile(95),
+            )
+        ],
+    )  # fmt: skip
     everyone = FeatureView("everyone", sql="SELECT landed AS event_timestamp, loaded AS known_at, delay FROM flights")
     slack = OnDemandFeature("slack", expression="minutes - rows:delay", inputs={"minutes": DType.FLOAT64})
     service = FeatureService("service", features=[rows.role("next", tail="next_tail"), slack])
-    graph = resolve(source, rows, windows, everyone, service)
+    graph = resolve(source, rows, windows, aggregates, everyone, service)
     return replace(graph, views=tuple(replace(view, fingerprint="0" * 64) for view in graph.views))
 
 
@@ -72,16 +80,11 @@ QUERIES: dict[str, Callable[[], exp.Query]] = {
     "stored_rows_of_a_windowed_view": lambda: stored_rows(view("windows"), Interval(MARCH, APRIL)),
     "rejected_rows": lambda: rejected_rows(view("rows")),
     "rejected_rows_without_entity": lambda: rejected_rows(view("everyone")),
-    "point_in_time_of_a_row_level_view": lambda: point_in_time(features("rows:delay"), ENDS),
-    "point_in_time_of_a_role_and_an_on_demand_feature": lambda: point_in_time(
-        features("next_rows:late", "slack"), ENDS
-    ),
-    "point_in_time_without_entity": lambda: point_in_time(features("everyone:delay"), ENDS),
-    "point_in_time_of_windows": lambda: point_in_time(features("windows:late_1d", "windows:delay_mean_1d"), ENDS),
-    "point_in_time_of_a_greatest_value": lambda: point_in_time(features("windows:seats_max_7d"), ENDS),
+    "on_demand_rows": lambda: on_demand_rows(features("next_rows:late", "slack")),
     "newest_rows_of_a_row_level_view": lambda: newest_rows(view("rows"), resuming=True, rows="rows@0"),
-    "newest_rows_of_windows_at_first": lambda: newest_rows(view("windows"), resuming=False, rows="windows@0"),
-    "newest_rows_of_windows": lambda: newest_rows(view("windows"), resuming=True, rows="windows@0"),
+    "changed_keys_of_windows_at_first": lambda: changed_keys(view("windows"), resuming=False, rows="windows@0"),
+    "changed_keys_of_windows": lambda: changed_keys(view("windows"), resuming=True, rows="windows@0"),
+    "stored_rows_of_every_aggregate": lambda: stored_rows(view("aggregates"), Interval(MARCH, APRIL)),
 }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from featurestore.spec.aggregate import Aggregate, Feature
+from featurestore.spec.aggregate import Aggregate, Feature, Parameterized, percentile
 from featurestore.spec.declarations import Declaration
 from featurestore.spec.dtypes import DType
 from featurestore.spec.entity import Entity
@@ -20,7 +20,7 @@ from featurestore.spec.feature_service import FeatureService
 from featurestore.spec.feature_view import FeatureView
 from featurestore.spec.on_demand import OnDemandFeature
 from featurestore.spec.source import ParquetSource
-from tests.property.oracle import EPOCH, NOTHING, Row, aggregate, in_window, newest
+from tests.property.oracle import EPOCH, NOTHING, Row, aggregate, in_order, in_window, newest, percentile_of
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -47,7 +47,27 @@ AGGREGATES = (
     ("b", "mean", False),
     ("b", "max", False),
     ("t", "max", False),
+    ("x", "std", False),
+    ("x", "var", True),
+    ("f", "var", False),
+    ("n", "var", False),
+    ("i", "std", False),
+    ("x", "first", False),
+    ("x", "last", False),
+    ("f", "last", True),
+    ("s", "first", False),
+    ("s", "last", False),
+    ("b", "last", False),
+    ("t", "first", True),
+    ("n", "last", False),
+    ("x", "count_distinct", False),
+    ("s", "count_distinct", True),
+    ("b", "count_distinct", False),
+    ("x", "p50", False),
+    ("n", "p90", False),
+    ("f", "p12_5", True),
 )
+PERCENTILES = {"p50": 50.0, "p90": 90.0, "p12_5": 12.5}
 VALUES = ("b", "f", "i", "n", "s", "t", "x")
 
 
@@ -68,7 +88,8 @@ class Windows:
     keys: tuple[str, ...]
     known: str
     every: timedelta
-    windows: tuple[timedelta, ...]
+    windows: tuple[timedelta | None, ...]
+    """None is the lifetime."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +104,7 @@ class Rows:
 
 
 WINDOWED = (
-    Windows("late_by_k", ("k",), "column", HOUR, (HOUR, 3 * HOUR, DAY)),
+    Windows("late_by_k", ("k",), "column", HOUR, (HOUR, 3 * HOUR, DAY, None)),
     Windows("all", (), "delay", 6 * HOUR, (6 * HOUR, DAY)),
     Windows("pair", ("n", "k"), "delay", 30 * timedelta(minutes=1), (HOUR,)),
 )
@@ -114,7 +135,7 @@ def declarations(choices: Choices) -> tuple[Declaration, ...]:
             publish_delay=choices.publish_delay,
             features=[
                 Aggregate(
-                    column, function, windows=view.windows, where="n > 0" if filtered else None,
+                    column, _function(function), windows=view.windows, where="n > 0" if filtered else None,
                     name=aggregate_name(column, function, filtered),
                 )
                 for column, function, filtered in AGGREGATES
@@ -209,7 +230,13 @@ def aggregate_name(column: str, function: str, filtered: bool) -> str:
     return ("rows" if column == "*" else f"{column}_{function}") + ("_if" if filtered else "")
 
 
-def window_name(window: timedelta) -> str:
+def _function(name: str) -> Parameterized | str:
+    return percentile(PERCENTILES[name]) if name in PERCENTILES else name
+
+
+def window_name(window: timedelta | None) -> str:
+    if window is None:
+        return "lifetime"
     return f"{window // DAY}d" if window % DAY == NOTHING else f"{window // HOUR}h"
 
 
@@ -243,9 +270,13 @@ def _windowed(
         )  # fmt: skip
         for column, function, filtered in AGGREGATES:
             counted = [row for row in inside if not filtered or (row.values["n"] or 0) > 0]  # type: ignore[operator]
-            values = [True if column == "*" else row.values[column] for row in counted]
-            name = aggregate_name(column, function, filtered)
-            yield f"{prefix}__{name}_{window_name(window)}", aggregate(function, values)
+            name = f"{prefix}__{aggregate_name(column, function, filtered)}_{window_name(window)}"
+            if column == "*":
+                yield name, len(counted)
+            elif function in PERCENTILES:
+                yield name, percentile_of(in_order(counted, column), PERCENTILES[function])
+            else:
+                yield name, aggregate(function, in_order(counted, column))
 
 
 def _rows(

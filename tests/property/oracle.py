@@ -55,7 +55,7 @@ def in_window(
     moment: datetime,
     *,
     every: timedelta,
-    window: timedelta,
+    window: timedelta | None,
     last: datetime,
     publish_delay: timedelta = NOTHING,
 ) -> list[Row]:
@@ -65,24 +65,71 @@ def in_window(
     return [
         row
         for row in rows
-        if row.key == key and None not in key and boundary - window <= row.event < boundary and row.known <= boundary
+        if row.key == key
+        and None not in key
+        and (window is None or boundary - window <= row.event)
+        and row.event < boundary
+        and row.known <= boundary
     ]
 
 
+def in_order(rows: Sequence[Row], column: str) -> list[object]:
+    """A column's values by event timestamp, then known timestamp, then value; of two zeros -0.0 comes first."""
+
+    def place(row: Row) -> tuple[object, ...]:
+        value = row.values[column]
+        return row.event, row.known, rank(value), not (isinstance(value, float) and math.copysign(1.0, value) < 0)
+
+    return [row.values[column] for row in sorted(rows, key=place)]
+
+
 def aggregate(function: str, values: Sequence[object]) -> object:
-    """An aggregate of the values that are not null."""
+    """An aggregate of the values that are not null, which come in their order."""
     present = [value for value in values if value is not None]
     if function == "count":
         return len(present)
-    if not present:
-        return None
-    if function == "sum":
-        return _total(present)
-    if function == "mean":
-        return float(_total(present)) / len(present)
+    if function == "count_distinct":
+        return len({rank(value) for value in present})
+    return _of_some(function, present) if present else None
+
+
+def _of_some(function: str, present: Sequence[object]) -> object:
     ordered = sorted(present, key=rank)
-    extreme = ordered[0] if function == "min" else ordered[-1]
-    return 0.0 if extreme == 0 and isinstance(extreme, float) else extreme
+    extremes = {"min": ordered[0], "max": ordered[-1]}
+    if function in extremes:
+        extreme = extremes[function]
+        return 0.0 if extreme == 0 and isinstance(extreme, float) else extreme
+    if function in ("first", "last"):
+        return present[0 if function == "first" else -1]
+    if function in ("var", "std"):
+        variance = _variance(present)
+        return variance if variance is None or function == "var" else math.sqrt(variance)
+    return _total(present) if function == "sum" else float(_total(present)) / len(present)
+
+
+def percentile_of(values: Sequence[object], percent: float) -> float | None:
+    """Between the two nearest values, in proportion to where the percentile lies between them."""
+    numbers = sorted((float(value) for value in values if isinstance(value, int | float)), key=rank)
+    if not numbers:
+        return None
+    place = (len(numbers) - 1) * (percent / 100)
+    lower = math.floor(place)
+    low, high = numbers[lower], numbers[min(lower + 1, len(numbers) - 1)]
+    return (low if low == high or place == lower else low + (high - low) * (place - lower)) + 0.0
+
+
+def _variance(present: Sequence[object]) -> float | None:
+    """The sample variance: exact over integers, or over floats rounded as sums round them; rounded once at the end."""
+    numbers = [value for value in present if isinstance(value, int | float)]
+    count = len(numbers)
+    if count < 2:
+        return None
+    if not all(math.isfinite(value) for value in numbers):
+        return math.nan
+    floats = any(isinstance(value, float) for value in numbers)
+    whole = [int(_rounded(value) * FRACTION) if floats else int(value) for value in numbers]
+    spread = count * sum(value * value for value in whole) - sum(whole) ** 2
+    return math.ldexp(float(spread) / float(count * (count - 1)), -120 if floats else 0)
 
 
 def tie_order(values: dict[str, object]) -> tuple[object, ...]:

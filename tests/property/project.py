@@ -19,6 +19,7 @@ from featurestore.adapters.delta_offline import DeltaOfflineStore
 from featurestore.adapters.memory_objects import MemoryObjects
 from featurestore.adapters.memory_online import MemoryOnlineStore
 from featurestore.adapters.memory_state import MemoryCatalog, MemoryCoverage, MemoryDatasets, MemoryMaterializations
+from featurestore.adapters.merge_join import MergeJoin
 from featurestore.adapters.parquet_source import ParquetSources
 from featurestore.graph.resolved import FeatureSet, Graph
 from featurestore.graph.selection import referenced_features, service_features
@@ -138,7 +139,11 @@ def open_small_project(folder: Path, engine: Engine, store: OnlineStore | None =
         data=folder / "data",
         catalog=MemoryCatalog(),
         offline=OfflineSide(
-            engine, DeltaOfflineStore(folder / "tables"), ParquetSources(folder / "data"), MemoryCoverage()
+            engine,
+            DeltaOfflineStore(folder / "tables"),
+            ParquetSources(folder / "data"),
+            MemoryCoverage(),
+            MergeJoin(threads=2),
         ),
         online=OnlineSide(store or MemoryOnlineStore(), MemoryMaterializations(), "memory"),
         archive=Archive(MemoryDatasets(), MemoryObjects(folder / "objects")),

@@ -9,6 +9,7 @@ import pytest
 
 from featurestore.adapters.definitions_folder import DefinitionsFolder
 from featurestore.errors import DefinitionsError, Problem, SettingsError
+from featurestore.spec.aggregate import Function
 
 ENTITY = """\
 import featurestore as fs
@@ -159,7 +160,11 @@ EXITS = "import sys\n\nsys.exit(3)\n"
         (EXITS, "a.py:3", "the file ends the program"),
         ("raise SystemExit\n", "a.py:1", "the file ends the program"),
         (INVALID, "a.py:4", "entity 'cat' needs at least one join key: join_keys={'id': String}"),
-        (UNKNOWN, "a.py:3", "there is no aggregate 'median'; there is: count, sum, mean, min, max"),
+        (
+            UNKNOWN,
+            "a.py:3",
+            f"there is no aggregate 'median'; there is: {', '.join(function.value for function in Function)}",
+        ),
     ],
 )
 def test_a_problem_comes_with_file_and_line_and_says_each_thing_once(

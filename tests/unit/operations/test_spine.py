@@ -111,10 +111,10 @@ def test_a_column_of_nulls_is_a_key_that_matches_nothing() -> None:
     assert spine_relation(table, FEATURES, timestamp="at").column("tail").to_pylist() == [None]
 
 
-def test_the_relation_has_a_row_number_the_moment_and_what_the_features_need() -> None:
+def test_the_relation_has_the_moment_and_what_the_features_need() -> None:
     relation = spine_relation(spine(extra=["e"]), FEATURES, timestamp="at")
 
-    assert relation.to_pylist() == [{"__row": 0, "__moment": NOON, "tail": "N1", "seats": 4, "minutes": 1.5}]
+    assert relation.to_pylist() == [{"__moment": NOON, "tail": "N1", "seats": 4, "minutes": 1.5}]
 
 
 @pytest.mark.parametrize(

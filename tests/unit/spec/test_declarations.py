@@ -61,7 +61,7 @@ def windows(**changes: Any) -> FeatureView:
         (lambda: Feature("x", 5), "the expression of feature 'x' is SQL as text, got 5"),  # type: ignore[arg-type]
         (
             lambda: Aggregate("x", "median", windows=["1d"]),
-            "there is no aggregate 'median'; there is: count, sum, mean",
+            "there is no aggregate 'median'; there is: count, count_distinct",
         ),
         (lambda: Aggregate("x", "sum", windows="1d"), "windows is a list of durations such as"),
         (lambda: Aggregate("x", "sum", windows=[]), "windows is a list of durations such as"),

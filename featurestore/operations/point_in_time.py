@@ -1,0 +1,57 @@
+"""The features of a spine as they were known: the join of its views, then the on-demand features, in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+
+from featurestore.compiler.on_demand import ROW, ROWS, on_demand_rows, read_columns
+from featurestore.graph.arrow_types import arrow_schema
+from featurestore.graph.resolved import Column, FeatureSet
+from featurestore.operations.sides import OfflineSide
+from featurestore.operations.spine import spine_relation
+from featurestore.ports.engine import ParquetFiles, Query
+from featurestore.ports.joins import JoinRequest, Knowledge
+
+DEFAULT_ROWS = 8_000_000
+"""How much of a spine is joined at once: what is in memory grows with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """Features for a spine, from tables at fixed versions. `tables` and `answers_until` are by the views' names."""
+
+    spine: pa.Table
+    features: FeatureSet
+    timestamp: str
+    tables: Mapping[str, ParquetFiles]
+    answers_until: Mapping[str, datetime]
+    knowledge: Knowledge = Knowledge.KNOWN
+
+
+def point_in_time(pull: Pull, offline: OfflineSide, *, rows: int = DEFAULT_ROWS) -> Iterator[pa.Table]:
+    """The features as tables whose rows are the spine's, in its order, up to `rows` at a time: at least one table."""
+    for start in range(0, max(pull.spine.num_rows, 1), rows):
+        asked = spine_relation(pull.spine.slice(start, rows), pull.features, timestamp=pull.timestamp)
+        joined = offline.joins.join(JoinRequest(pull.features, asked, pull.tables, pull.answers_until, pull.knowledge))
+        yield _outputs(pull.features, asked, joined, offline)
+
+
+def _outputs(features: FeatureSet, asked: pa.Table, joined: pa.Table, offline: OfflineSide) -> pa.Table:
+    columns = {name: joined[name] for name in joined.column_names}
+    if features.on_demand:
+        computed = _on_demand(features, asked, joined, offline)
+        columns |= {feature.name: computed[feature.name] for feature in features.on_demand}
+    schema = arrow_schema(tuple(Column(output.name, output.dtype) for output in features.outputs))
+    return pa.table([columns[output.name] for output in features.outputs], schema=schema)
+
+
+def _on_demand(features: FeatureSet, asked: pa.Table, joined: pa.Table, offline: OfflineSide) -> pa.Table:
+    names = [column.name for column in read_columns(features)]
+    arrays = [(asked if name in asked.column_names else joined)[name] for name in names]
+    rows = pa.table([pa.array(range(asked.num_rows), pa.int64()), *arrays], names=[ROW, *names])
+    with offline.engine.stream(Query(on_demand_rows(features), {ROWS: rows})) as computed:
+        return computed.read_all()
