@@ -9,15 +9,19 @@ CREATED := $(VENV)/.created
 DEMO := $(VENV)/.installed-demo
 ALL := $(VENV)/.installed-all
 
+# Feast wants other versions of what Knownat wants.
+PEERS := .venv-peers
+WITH_FEAST := $(PEERS)/.installed-feast
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install demo test check bench constraints clean
+.PHONY: help install demo test check bench bench-large bench-peers constraints clean
 
 help: ## show this
 	@echo "Knownat: a feature store and a model registry in one."
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(ALL) ## everything in .venv: the command, the demo's data, the tools for development
 	@echo "Installed. You have .venv/bin/knownat; start a project of your own with: .venv/bin/knownat init my-project"
@@ -37,9 +41,15 @@ check: $(ALL) ## linter, formatting, types and layers; changes nothing
 	@$(BIN)/pytest -q tests/architecture
 	@echo "Clean."
 
-bench: $(ALL) ## benchmarks against Polars and redis-py, several minutes
+bench: $(ALL) ## benchmarks beside joins and windows by hand and redis-py, some minutes
 	@.ci/install-redis.sh
 	@$(BIN)/python -m tests.bench
+
+bench-large: $(ALL) ## joins of 10 M rows, windows of 10 M events, growth: half an hour, 10 GB of disk
+	@$(BIN)/python -m tests.bench joins windows growth --large
+
+bench-peers: $(ALL) $(WITH_FEAST) ## the small joins beside Feast too, in an environment of its own (.venv-peers)
+	@$(BIN)/python -m tests.bench joins --peers $(PEERS)/bin/python
 
 constraints: ## write constraints.txt anew from the ranges in pyproject.toml
 	@echo "Resolving pyproject.toml in a fresh environment ..."
@@ -68,3 +78,9 @@ $(ALL): pyproject.toml constraints.txt | $(CREATED)
 	@echo "Installing Knownat with everything for development into .venv (some hundred MB to download, once) ..."
 	@$(PIP) install -c constraints.txt -e '.[demo,dev,polars]'
 	@touch $(DEMO) $@
+
+$(WITH_FEAST):
+	@.ci/create-venv.sh $(PEERS)
+	@echo "Installing Feast into $(PEERS) (some hundred MB to download, once) ..."
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check --quiet --no-input install 'feast[duckdb]==0.67.0'
+	@touch $@
