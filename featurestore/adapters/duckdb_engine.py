@@ -74,7 +74,7 @@ class DuckDBEngine:
                 files=[exp.Literal.string(folder)],
                 params=[
                     _parameter("FORMAT", exp.var("PARQUET")),
-                    _parameter("COMPRESSION", exp.var("ZSTD")),
+                    _parameter("COMPRESSION", exp.var("LZ4_RAW")),
                     _parameter("PARTITION_BY", exp.Tuple(expressions=[exp.to_identifier(partition_by, quoted=True)])),
                     _parameter("FILENAME_PATTERN", exp.Literal.string(f"{uuid4().hex}_{{i}}")),
                     _parameter("OVERWRITE_OR_IGNORE", exp.true()),

@@ -39,6 +39,9 @@ from featurestore.ports.joins import MOMENT, JoinRequest, Knowledge
 _PASS_ROWS = 24_000_000
 """Tables of more rows are merged in several passes, each over some of the keys, so that memory stays bounded."""
 _BATCH_ROWS = 131_072
+_LEAST_BATCHES = 4
+"""So that the threads that read share even a small table."""
+_KEPT_VALUES = 4_000_000
 _NUMBER = "__number"
 Columns = list[pa.ChunkedArray | pa.Array]
 
@@ -77,13 +80,10 @@ class MergeJoin:
         since = None if life is None else int(points.moments.min(initial=0)) - life
         until = int(points.moments.max(initial=0))
         files = self._reader.files(request.tables[view.name], since=since, until=until)
-        rows = _RowLevel(self._reader, view, files, request.knowledge)
-        places = asked.places(rows.newest(asked).alive(points.moments, life))
-        return list(
-            self._reader.taken(
-                files, places, arrow_schema(tuple(Column(n, view.feature(n).dtype) for n in use.features))
-            )
-        )
+        features = arrow_schema(tuple(Column(name, view.feature(name).dtype) for name in use.features))
+        rows = _RowLevel(self._reader, view, files, features)
+        places = asked.places(rows.newest(asked, request.knowledge).alive(points.moments, life))
+        return rows.taken(places)
 
     def _windowed(self, use: ViewUse, request: JoinRequest, asked: Asked) -> Columns:
         view = request.features.view(use.view)
@@ -97,19 +97,21 @@ class MergeJoin:
 
 
 class _RowLevel:
-    """One row-level view: which of its rows are the answers."""
+    """One row-level view: which of its rows are the answers, and their features.
 
-    def __init__(
-        self, reader: FileReader, view: ResolvedView, files: Sequence[TableFile], knowledge: Knowledge
-    ) -> None:
-        self._reader, self._view, self._files = reader, view, files
-        self._by_event = knowledge is Knowledge.EVENT_TIME_ONLY
+    A small table's features are read along with its keys: opening a file costs more than reading them."""
+
+    def __init__(self, reader: FileReader, view: ResolvedView, files: Sequence[TableFile], features: pa.Schema) -> None:
+        self._reader, self._view, self._files, self._features = reader, view, files, features
         self._keys = [key.name for key in view.keys]
+        values = sum(file.rows for file in files) * len(features)
+        self._kept: dict[int, pa.Table] | None = {} if view.delay is not None and values < _KEPT_VALUES else None
 
-    def newest(self, asked: Asked) -> Answers:
+    def newest(self, asked: Asked, knowledge: Knowledge) -> Answers:
+        by_event = knowledge is Knowledge.EVENT_TIME_ONLY
         if self._view.delay is None:
-            return self._by_visibility(asked)
-        delay = timedelta(0) if self._by_event else self._view.delay + self._view.publish_delay
+            return self._by_visibility(asked, by_event=by_event)
+        delay = timedelta(0) if by_event else self._view.delay + self._view.publish_delay
 
         def located(files: Sequence[TableFile]) -> Rows:
             return self._located(files, asked.index)[0]
@@ -117,7 +119,15 @@ class _RowLevel:
         batches = self._reader.map(located, _batches(self._files, asked.index))
         return newest_in_order(asked.points, batches, delay=delay // MICROSECOND)
 
-    def _by_visibility(self, asked: Asked) -> Answers:
+    def taken(self, places: Integers) -> Columns:
+        """The features of the rows at `places`; null for NO_ROW."""
+        if self._kept is None:
+            return list(self._reader.taken(self._files, places, self._features))
+        pieces = [piece.cast(self._features) for _, piece in sorted(self._kept.items())]
+        rows = pa.concat_tables([self._features.empty_table(), *pieces]).combine_chunks()
+        return list(rows.take(pa.array(places, mask=places == NO_ROW)).columns)
+
+    def _by_visibility(self, asked: Asked, *, by_event: bool) -> Answers:
         points = asked.points
         answers = Answers(np.full(len(points.moments), NO_ROW, np.int64), np.zeros(len(points.moments), np.int64))
         for chosen in _passes(self._files):
@@ -129,7 +139,7 @@ class _RowLevel:
             rows = joined_rows([rows for rows, _ in found])
             known = np.concatenate([np.zeros(0, np.int64), *(known for _, known in found)])
             published = known + self._view.publish_delay // MICROSECOND
-            visible = rows.events if self._by_event else np.maximum(rows.events, published)
+            visible = rows.events if by_event else np.maximum(rows.events, published)
             some = np.flatnonzero(chosen(points.numbers))
             part = Points(points.numbers[some], points.moments[some], points.count)
             newest = newest_by_visibility(part, rows, visible, known)
@@ -141,7 +151,10 @@ class _RowLevel:
     ) -> tuple[Rows, Integers]:
         """The rows of asked keys, and when each was known where rows say that themselves."""
         times = [EVENT_TIMESTAMP] if self._view.delay is not None else [EVENT_TIMESTAMP, KNOWN_AT]
-        table = self._reader.read_together(files, [*self._keys, *times])
+        features = [] if self._kept is None else self._features.names
+        table = self._reader.read_together(files, [*self._keys, *times, *features])
+        if self._kept is not None:
+            self._kept[files[0].first] = table.select(features)
         numbers = index.locate([table[key] for key in self._keys], table.num_rows)
         kept = np.flatnonzero(numbers >= 0 if chosen is None else (numbers >= 0) & chosen(numbers))
         events, known = (whole_numbers(table[name])[kept] for name in (times[0], times[-1]))
@@ -208,7 +221,8 @@ class _Windows:
 
 def _batches(files: Sequence[TableFile], index: KeyIndex) -> list[Sequence[TableFile]]:
     """Files to look up keys in together: looking up begins with work for every key that is asked for."""
-    return grouped(files, max(_BATCH_ROWS, index.count))
+    share = sum(file.rows for file in files) // _LEAST_BATCHES
+    return grouped(files, max(min(_BATCH_ROWS, share), index.count))
 
 
 _Chosen = Callable[[Integers], np.ndarray]
