@@ -100,6 +100,12 @@ def aggregated(state: StateColumn) -> exp.Expr:
     return _AGGREGATED[state.part](state)
 
 
+def columns_read(state: StateColumn) -> tuple[str, ...]:
+    """The columns of events that a state is made of."""
+    timed = state.part in _TIMED
+    return (EVENT_TIMESTAMP, KNOWN_AT, state.input.name) if timed else (state.input.name,)
+
+
 def _count(state: StateColumn) -> exp.Expr:
     return exp.Count(this=column(state.input.name))
 
@@ -145,6 +151,7 @@ def _values(state: StateColumn) -> exp.Expr:
     return function("LIST_SORT", _listed(cast_to(_one_zero(state), "DOUBLE"), column(state.input.name)))
 
 
+_TIMED = frozenset(part for function in (Function.FIRST, Function.LAST, Function.LAST_N) for part in _NEEDED[function])
 _AGGREGATED: Mapping[Part, Callable[[StateColumn], exp.Expr]] = {
     Part.COUNT: _count,
     Part.SUM: _sum,

@@ -10,8 +10,8 @@ from datetime import timedelta
 
 from sqlglot import exp
 
-from featurestore.compiler.hops import first_boundary_knowing, hop_of
-from featurestore.compiler.tile_states import Part, StateColumn, aggregated, needed_parts
+from featurestore.compiler.hops import boundary_of, first_boundary_knowing, hop_of
+from featurestore.compiler.tile_states import Part, StateColumn, aggregated, columns_read, needed_parts
 from featurestore.compiler.trees import cast_to, column, columns, function, named, number
 from featurestore.graph.resolved import ResolvedFeature, ResolvedView, TileInput
 from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
@@ -28,28 +28,30 @@ def state_columns(view: ResolvedView) -> tuple[StateColumn, ...]:
 
 
 def tiles(view: ResolvedView, rows: exp.Select) -> exp.Select:
-    """The tiles of `rows`, which have the view's keys, both times and inputs."""
+    """The tiles of `rows`, which have the view's keys, both times and inputs. In no order: sorting them took longer than
+    making them, and whoever merges tiles sorts those it needs."""
     every = _every(view)
-    keys = columns(key.name for key in view.keys)
-    event_hop = hop_of(column(EVENT_TIMESTAMP), every)
-    over = exp.Add(this=event_hop.copy(), expression=number(1))
-    known_hop = function("GREATEST", over, first_boundary_knowing(column(KNOWN_AT), every))
+    keys = [key.name for key in view.keys]
+    always_known = view.delay == timedelta(0)
+    hops = [named(hop_of(column(EVENT_TIMESTAMP), every), EVENT_HOP)]
+    if not always_known:
+        hops.append(named(_known_hop(every), KNOWN_HOP))
+    read = dict.fromkeys(name for state in state_columns(view) for name in columns_read(state))
+    placed = exp.select(*columns(keys), *hops, *columns(read)).from_(rows.subquery("inside"))
     states = [named(aggregated(state), state.name) for state in state_columns(view)]
-    day = hop_day(column(EVENT_TIMESTAMP))
-    grouped = [*keys, event_hop, known_hop, day]
-    return (
-        exp.select(*keys, named(event_hop, EVENT_HOP), named(known_hop, KNOWN_HOP), *states, named(day, "event_day"))
-        .from_(rows.subquery("inside"))
-        .group_by(*(part.copy() for part in grouped))
-        .order_by(
-            *(exp.Ordered(this=tree, nulls_first=False) for tree in [*keys, column(EVENT_HOP), column(KNOWN_HOP)])
-        )
+    grouped = [*keys, *(hop.alias for hop in hops)]
+    made = exp.select(*columns(grouped), *states).from_(placed.subquery("placed")).group_by(*columns(grouped))
+    known = (
+        named(exp.Add(this=column(EVENT_HOP), expression=number(1)), KNOWN_HOP) if always_known else column(KNOWN_HOP)
     )
+    day = named(cast_to(boundary_of(column(EVENT_HOP), every), "DATE"), "event_day")  # hops divide a day
+    stored = columns(state.name for state in state_columns(view))
+    return exp.select(*columns(keys), column(EVENT_HOP), known, *stored, day).from_(made.subquery("made"))
 
 
-def hop_day(moment: exp.Expr) -> exp.Expr:
-    """The UTC day of a moment. Hops divide a day, so all events of a hop share theirs."""
-    return cast_to(moment, "DATE")
+def _known_hop(every: timedelta) -> exp.Expr:
+    over = exp.Add(this=hop_of(column(EVENT_TIMESTAMP), every), expression=number(1))
+    return function("GREATEST", over, first_boundary_knowing(column(KNOWN_AT), every))
 
 
 def empty_value(feature: ResolvedFeature) -> int | None:

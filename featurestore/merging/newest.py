@@ -154,7 +154,7 @@ def _within(
     times = _Times(rows.events, moments, len(last.places))
     codes = times.codes(rows.numbers, rows.events)
     if not (codes[1:] >= codes[:-1]).all():
-        order = np.argsort(codes, kind="stable")
+        order = np.argsort(codes)
         codes = codes[order]
         rows = Rows(rows.numbers[order], rows.events[order], rows.places[order])
     asked = times.codes(numbers, moments)

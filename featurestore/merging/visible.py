@@ -48,7 +48,7 @@ class VisibleTiles:
         self.order: Integers | slice = slice(None)
         """What brings the tiles into the order of their places."""
         if not (codes[1:] >= codes[:-1]).all():
-            self.order = np.argsort(codes, kind="stable")
+            self.order = np.argsort(codes)
             codes = codes[self.order]
         self._tile_codes = codes
         self._events, self._knowns = tiles.events[self.order], tiles.knowns[self.order]
