@@ -100,11 +100,10 @@ def _distinct(declared: Iterable[T], referred: Iterable[T]) -> tuple[T, ...]:
 
 
 def _first_of_each_name(items: tuple[D, ...]) -> tuple[D, ...]:
-    return tuple({item.name.lower(): item for item in reversed(items)}[name] for name in _names(items))
-
-
-def _names(items: tuple[D, ...]) -> list[str]:
-    return list(dict.fromkeys(item.name.lower() for item in items))
+    first: dict[str, D] = {}
+    for item in items:
+        first.setdefault(item.name.lower(), item)
+    return tuple(first.values())
 
 
 def _duplicates(declarations: Declarations) -> Iterator[Problem]:

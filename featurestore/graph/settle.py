@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -31,6 +32,15 @@ from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT, WrittenFeature
 from featurestore.spec.aggregate import Function
 from featurestore.spec.dtypes import DType
 from featurestore.spec.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class _FeatureRows:
+    """What a feature is read from: the view's columns, its sources, and the feature's lineage closure."""
+
+    schema: pa.Schema
+    sources: tuple[ResolvedSource, ...]
+    closure: str
 
 
 def settle_views(draft: Draft, view_schemas: Mapping[str, pa.Schema]) -> tuple[Graph, list[Problem]]:
@@ -70,10 +80,16 @@ def _view(draft: DraftView, schema: pa.Schema, all_sources: Mapping[str, Resolve
     view = draft.declaration
     keys = tuple(Column(*key) for key in view.entity.join_keys) if view.entity else ()
     sources = tuple(all_sources[source.name] for source in draft.written.sources)
-    features = tuple(_feature(draft, feature, schema, sources) for feature in draft.written.features)
+    always = {*(key.name for key in keys), EVENT_TIMESTAMP, KNOWN_AT}
+    closures = draft.query.closures(always, (feature.column for feature in draft.written.features))
+    features = tuple(
+        _feature(draft, feature, _FeatureRows(schema, sources, closures[feature.column]))
+        for feature in draft.written.features
+    )
+    query = draft.query.canonical()
     identity = fingerprint(
         "view",
-        draft.query.canonical(),
+        query,
         key_identity(keys),
         source_identity(sources),
         rhythm_identity(view.every, view.publish_delay),
@@ -84,7 +100,7 @@ def _view(draft: DraftView, schema: pa.Schema, all_sources: Mapping[str, Resolve
         fingerprint=identity,
         entity=view.entity.name if view.entity else None,
         keys=keys,
-        query=draft.query.canonical(),
+        query=query,
         sources=sources,
         features=features,
         every=view.every,
@@ -101,23 +117,20 @@ def _view(draft: DraftView, schema: pa.Schema, all_sources: Mapping[str, Resolve
     )
 
 
-def _feature(
-    draft: DraftView, feature: WrittenFeature, schema: pa.Schema, sources: tuple[ResolvedSource, ...]
-) -> ResolvedFeature:
+def _feature(draft: DraftView, feature: WrittenFeature, rows: _FeatureRows) -> ResolvedFeature:
     projection = draft.query.projection(feature.column)
-    keys = [key for key, _ in draft.declaration.entity.join_keys] if draft.declaration.entity else []
-    closure = draft.query.canonical_of(frozenset({*keys, EVENT_TIMESTAMP, KNOWN_AT, feature.column}))
+    closure = rows.closure
     identity = fingerprint(
         "feature",
         feature.name,
         closure.replace(f'"{feature.column}"', '"value"') if feature.window else closure,
-        source_identity(sources),
+        source_identity(rows.sources),
         rhythm_identity(draft.declaration.every, draft.declaration.publish_delay),
         window_identity(feature.window),
     )
     return ResolvedFeature(
         feature.name,
-        _feature_dtype(feature, _dtype(schema, feature.column)),
+        _feature_dtype(feature, _dtype(rows.schema, feature.column)),
         identity,
         edges(projection.direct, projection.filtered_by | draft.query.row_columns),
         feature.window,

@@ -6,13 +6,18 @@ features of a row-level view or the inputs of a windowed one, with a row for eac
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
-from sqlglot.optimizer.pushdown_projections import pushdown_projections
+from sqlglot.optimizer.journal import Journal, revert
+from sqlglot.optimizer.pushdown_projections import (
+    ProjectionReachability,
+    projection_reachability,
+    prune_projections,
+)
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, build_scope, traverse_scope
 
@@ -49,11 +54,23 @@ class ViewQuery:
     def canonical(self) -> str:
         return canonical_sql(_sorted(self.tree))
 
-    def canonical_of(self, columns: frozenset[str]) -> str:
-        """The query with only `columns` of its results, and below it only what these need: their lineage closure."""
-        tree = self.tree.copy()
-        tree.set("expressions", [select for select in tree.selects if select.alias in columns])
-        return canonical_sql(_sorted(pushdown_projections(tree)))
+    def closures(self, always: Collection[str], columns: Iterable[str]) -> dict[str, str]:
+        """For each of `columns` its lineage closure: the query with it and what is `always` there alone, and below only
+        what these need.
+
+        What needs what is found once for all columns. For each of them the same tree is then pruned and restored:
+        copying it each time would cost the square of the number of columns.
+        """
+        tree = _sorted(self.tree)
+        positions = {select.alias: position for position, select in enumerate(tree.selects)}
+        needed = _also_needed(projection_reachability(tree), sum(1 << positions[name] for name in always))
+        closures: dict[str, str] = {}
+        journal: Journal = []
+        for name in dict.fromkeys(columns):
+            prune_projections(needed, positions[name], journal)
+            closures[name] = canonical_sql(tree)
+            revert(journal)
+        return closures
 
 
 def view_query(
@@ -165,6 +182,18 @@ def _direct_and_filter(scope: Scope, column: WrittenColumn, value: exp.Expr) -> 
         return direct_columns(scope, value), frozenset()
     branch = value.args["ifs"][0]
     return direct_columns(scope, branch.args["true"]), direct_columns(scope, branch.this)
+
+
+def _also_needed(reachability: ProjectionReachability, always: int) -> ProjectionReachability:
+    """With every output needing what the outputs `always`, a set of bits, need."""
+
+    def widened(needed_by: int) -> int:
+        return -1 if needed_by & always else needed_by
+
+    return reachability._replace(
+        live={scope: widened(bits) for scope, bits in reachability.live.items()},
+        selections={scope: [widened(bits) for bits in columns] for scope, columns in reachability.selections.items()},
+    )
 
 
 def _sorted(tree: exp.Select) -> exp.Select:
