@@ -46,7 +46,7 @@ bench: $(ALL) ## benchmarks beside joins and windows by hand and redis-py, some 
 	@$(BIN)/python -m tests.bench
 
 bench-large: $(ALL) ## joins of 10 M rows, windows of 10 M events, growth: half an hour, 10 GB of disk
-	@$(BIN)/python -m tests.bench joins windows growth --large
+	@$(BIN)/python -m tests.bench joins windows growth plan --large
 
 bench-peers: $(ALL) $(WITH_FEAST) ## the small joins beside Feast too, in an environment of its own (.venv-peers)
 	@$(BIN)/python -m tests.bench joins --peers $(PEERS)/bin/python

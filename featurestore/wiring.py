@@ -12,6 +12,7 @@ from featurestore.adapters.duckdb_engine import DuckDBEngine
 from featurestore.adapters.local_objects import LocalObjects
 from featurestore.adapters.merge_join import MergeJoin
 from featurestore.adapters.parquet_source import ParquetSources
+from featurestore.adapters.plan_memory_file import PlanMemoryFile
 from featurestore.adapters.redis_online import RedisOnlineStore
 from featurestore.adapters.sql_database import Database, upgrade
 from featurestore.adapters.sql_state import SqlCatalog, SqlCoverage, SqlDatasets, SqlMaterializations
@@ -26,6 +27,9 @@ from featurestore.operations.training_set import Archive
 from featurestore.ports.model_usage import ModelUsage
 from featurestore.service.served import ServedFeatures
 from featurestore.settings import Settings, machine_clock
+
+_PLAN_MEMORY = ".knownat/plan-memory"
+"""Never read by another machine, and rightly removed at any time: there is nothing to configure."""
 
 Clock = Callable[[], datetime]
 
@@ -74,7 +78,13 @@ def wire(settings: Settings, database: Database, usage: ModelUsage) -> FeatureSt
 
     return FeatureStore(
         settings=settings,
-        project=Project(DefinitionsFolder(settings.path(settings.definitions)), SqlCatalog(database), datasets, usage),
+        project=Project(
+            DefinitionsFolder(settings.path(settings.definitions)),
+            SqlCatalog(database),
+            datasets,
+            usage,
+            PlanMemoryFile(settings.path(_PLAN_MEMORY)),
+        ),
         offline=OfflineSide(
             engine,
             DeltaOfflineStore(settings.path(settings.offline.tables)),

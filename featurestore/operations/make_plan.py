@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from featurestore.graph.resolved import Graph
+from featurestore.graph.fingerprint import fingerprint
+from featurestore.graph.resolved import Graph, ResolvedView
 from featurestore.operations.first_event import first_event
 from featurestore.operations.late_rows import still_covered
-from featurestore.operations.resolve import resolve_definitions
+from featurestore.operations.resolve import Resolved, resolve_definitions
 from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.plan.build import Situation, build_plan
 from featurestore.plan.stages import ChangeKind, Plan
@@ -16,6 +17,7 @@ from featurestore.plan.usage import DatasetUse
 from featurestore.ports.definitions import DefinitionsReader
 from featurestore.ports.model_usage import ModelUsage
 from featurestore.ports.online_store import OnlineTable, TableRead
+from featurestore.ports.plan_memory import PlanMemory, Remembered
 from featurestore.ports.state import CatalogState, DatasetState
 
 
@@ -27,11 +29,18 @@ class Project:
     catalog: CatalogState
     datasets: DatasetState
     usage: ModelUsage
+    memory: PlanMemory | None = None
+    """Where findings are kept that the next plan need not make again; None: nowhere."""
 
 
 def make_plan(project: Project, offline: OfflineSide, online: OnlineSide, *, now: datetime) -> Plan:
     """What must happen for the definitions to be what readers see. Reads only. Raises DefinitionsError."""
-    resolved = resolve_definitions(project.definitions, offline.sources, offline.engine)
+    known = project.memory.recall() if project.memory else Remembered()
+    resolved = resolve_definitions(project.definitions, offline.sources, offline.engine, known.views)
+    firsts = _first_events(resolved, offline, known)
+    found = Remembered(resolved.views, firsts)
+    if project.memory and found != known:
+        project.memory.keep(found)
     current = project.catalog.current()
     applied = current.graph if current else None
     situation = Situation(
@@ -45,10 +54,25 @@ def make_plan(project: Project, offline: OfflineSide, online: OnlineSide, *, now
         spans=resolved.spans,
         online=_online_tables(applied or Graph(), online),
         now=now,
-        firsts={view.table: first for view in resolved.graph.views if (first := first_event(view, offline))},
+        firsts={view.table: first for view in resolved.graph.views if (first := firsts[_rows_key(view, resolved)])},
     )
     plan = build_plan(resolved.graph, situation)
     return replace(plan, pinned=_pinned(plan, applied or Graph(), project))
+
+
+def _first_events(resolved: Resolved, offline: OfflineSide, known: Remembered) -> dict[str, datetime | None]:
+    """When each view's rows begin, by what decides it."""
+    keyed = {_rows_key(view, resolved): view for view in resolved.graph.views}
+    return {
+        key: known.firsts[key] if key in known.firsts else first_event(view, offline) for key, view in keyed.items()
+    }
+
+
+def _rows_key(view: ResolvedView, resolved: Resolved) -> str:
+    """The view's rows: its definition, and the versions of the data that they are made of."""
+    return fingerprint(
+        "rows", view.fingerprint, [[source.name, resolved.versions[source.name]] for source in view.sources]
+    )
 
 
 def _online_tables(applied: Graph, online: OnlineSide) -> frozenset[str]:

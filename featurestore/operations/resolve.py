@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import pyarrow as pa
 
 from featurestore.compiler.on_demand import ROWS, probe
 from featurestore.errors import DefinitionsError, KnownatError, Problem, QueryError
 from featurestore.graph.arrow_types import arrow_schema, dtype_of
+from featurestore.graph.declared import view_keys
 from featurestore.graph.draft import Draft, complete, draft
-from featurestore.graph.resolved import Graph
+from featurestore.graph.resolved import Graph, ResolvedView
 from featurestore.graph.services import DraftOnDemand, draft_on_demand, settle_services
 from featurestore.graph.settle import settle_views
 from featurestore.plan.build import SourceSpan
@@ -28,22 +30,49 @@ class Resolved:
 
     graph: Graph
     spans: Mapping[str, SourceSpan]
+    versions: Mapping[str, str]
+    """Which version of its data each source holds now."""
+    views: Mapping[str, ResolvedView] = field(default_factory=dict)
+    """The graph's views by the keys of their declarations: what the next resolving may know already."""
 
 
-def resolve_definitions(definitions: DefinitionsReader, sources: SourceReader, engine: Engine) -> Resolved:
-    """Everything the definitions mean together. Raises DefinitionsError with every problem that one pass can find."""
+def resolve_definitions(
+    definitions: DefinitionsReader,
+    sources: SourceReader,
+    engine: Engine,
+    known: Mapping[str, ResolvedView] = MappingProxyType({}),
+) -> Resolved:
+    """Everything the definitions mean together. Raises DefinitionsError with every problem that one pass can find.
+
+    `known` are views that were resolved before, by the keys of their declarations: they are not resolved again.
+    """
     declarations, problems = complete(definitions.load())
     snapshots, unreadable = _read_sources(declarations, sources)
-    drafted, wrong = draft(declarations, {name: snapshot.schema for name, snapshot in snapshots.items()})
-    schemas, refused = _view_schemas(drafted, engine)
-    graph, untyped = settle_views(drafted, schemas)
+    schemas = {name: snapshot.schema for name, snapshot in snapshots.items()}
+    keys = view_keys(declarations, schemas)
+    before = {name: known[key] for name, key in keys.items() if key in known}
+    graph, wrong = _resolve_views(declarations, schemas, engine, before)
     on_demand, misread = draft_on_demand(declarations, graph)
     types, odd = _on_demand_types(on_demand, engine)
-    if found := [*problems, *unreadable, *wrong, *refused, *untyped, *misread, *odd]:
+    if found := [*problems, *unreadable, *wrong, *misread, *odd]:
         raise DefinitionsError(found)
     graph = settle_services(declarations, graph, on_demand, types)
     spans = {name: SourceSpan(one.rows, one.first, one.last) for name, one in snapshots.items()}
-    return Resolved(graph, spans)
+    versions = {name: one.version for name, one in snapshots.items()}
+    return Resolved(graph, spans, versions, {keys[view.name]: view for view in graph.views if view.name in keys})
+
+
+def _resolve_views(
+    declarations: Declarations, schemas: Mapping[str, pa.Schema], engine: Engine, before: Mapping[str, ResolvedView]
+) -> tuple[Graph, list[Problem]]:
+    """Entities, sources and views; those that are known from before stand in their places."""
+    fresh = replace(declarations, views=tuple(view for view in declarations.views if view.name not in before))
+    drafted, wrong = draft(fresh, schemas)
+    types, refused = _view_schemas(drafted, engine)
+    graph, untyped = settle_views(drafted, types)
+    settled = {**before, **{view.name: view for view in graph.views}}
+    views = tuple(settled[view.name] for view in declarations.views if view.name in settled)
+    return replace(graph, views=views), [*wrong, *refused, *untyped]
 
 
 def _read_sources(declarations: Declarations, reader: SourceReader) -> tuple[dict[str, SourceSnapshot], list[Problem]]:
@@ -64,7 +93,8 @@ def _view_schemas(drafted: Draft, engine: Engine) -> tuple[dict[str, pa.Schema],
     for view in drafted.views:
         name = view.declaration.name
         try:
-            schemas[name] = engine.schema(Query(view.query.tree, empty))
+            read = {source.name: empty[source.name] for source in view.written.sources}
+            schemas[name] = engine.schema(Query(view.query.tree, read))
         except QueryError as error:
             problems.append(Problem(view.declaration.declared_at, f"view '{name}': {error}"))
     return schemas, problems

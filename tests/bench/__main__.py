@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.bench.measure import RUNS, Entry
+from tests.bench.plan import measure_plan
 from tests.bench.point_in_time import BY_HAND, HUGE, LARGE, SMALL, measure_growth, measure_joins
 from tests.bench.windows import LARGE as MANY_EVENTS
 from tests.bench.windows import SMALL as SOME_EVENTS
@@ -53,6 +54,10 @@ def _growth(folder: Path, arguments: argparse.Namespace) -> None:
     measure_growth(folder, sizes, spines, runs=arguments.runs)
 
 
+def _plan(folder: Path, arguments: argparse.Namespace) -> None:
+    measure_plan(folder, 1_000 if arguments.large else 200)
+
+
 def _online(folder: Path, _arguments: argparse.Namespace) -> None:
     from tests.bench.online import measure_online
 
@@ -73,6 +78,7 @@ _SUBJECTS: dict[str, Callable[[Path, argparse.Namespace], None]] = {
     "joins": _joins,
     "windows": _windows,
     "growth": _growth,
+    "plan": _plan,
     "online": _online,
 }
 

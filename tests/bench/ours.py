@@ -98,6 +98,24 @@ def next_day(task: Task) -> Contender:
     return Contender(run, before=before)
 
 
+def plan_cold(task: Task) -> Contender:
+    """A plan of a project that was never planned before."""
+    return Contender(_planning(task.folder), before=lambda: _forget(task.folder))
+
+
+def plan_warm(task: Task) -> Contender:
+    """A plan of a project that was planned before, in another process."""
+    return Contender(_planning(task.folder))
+
+
+def _planning(folder: Path) -> Callable[[], pa.Table]:
+    def run() -> pa.Table:
+        with open_project(folder) as project:
+            return pa.table({"changes": [change.what for change in project.plan().changes]})
+
+    return run
+
+
 def _filling(folder: Path, *, materialize: bool) -> Callable[[], pa.Table]:
     def run() -> pa.Table:
         with open_project(folder) as project:

@@ -49,17 +49,18 @@ class Columns:
 
 
 @contextmanager
-def _engine() -> Iterator[DuckDBEngine]:
+def engine(kind: type[DuckDBEngine] = DuckDBEngine) -> Iterator[DuckDBEngine]:
+    """One engine, small and alone."""
     with TemporaryDirectory(prefix="knownat-") as folder:
-        engine = DuckDBEngine(memory_limit="500MB", threads=1, spill_folder=Path(folder))
-        yield engine
-        engine.close()
+        opened = kind(memory_limit="500MB", threads=1, spill_folder=Path(folder))
+        yield opened
+        opened.close()
 
 
 def resolve(*declarations: Declaration, **schemas: pa.Schema) -> Graph:
     """The graph. A source that `schemas` does not name has the columns of FLIGHTS."""
-    with _engine() as engine:
-        return resolve_definitions(Declared(*declarations), Columns(**schemas), engine).graph
+    with engine() as alone:
+        return resolve_definitions(Declared(*declarations), Columns(**schemas), alone).graph
 
 
 def problems(*declarations: Declaration, **schemas: pa.Schema) -> list[str]:

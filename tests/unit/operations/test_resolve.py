@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
+import pytest
+
 import featurestore as fs
-from tests.unit.graph.resolving import aircraft, flights, problems
+from featurestore.adapters.duckdb_engine import DuckDBEngine
+from featurestore.errors import DefinitionsError
+from featurestore.operations.resolve import resolve_definitions
+from featurestore.ports.engine import Query
+from tests.property.project import Declared
+from tests.unit.graph.resolving import Columns, aircraft, engine, flights, problems
 
 SOURCE, TAIL = flights(), aircraft()
+
+
+class Counting(DuckDBEngine):
+    """The engine, counting how many views it is asked for the types of."""
+
+    schemas_asked = 0
+
+    def schema(self, query: Query) -> pa.Schema:
+        self.schemas_asked += 1
+        return super().schema(query)
 
 
 def view(name: str, *features: str) -> fs.FeatureView:
@@ -40,3 +58,23 @@ def test_what_refers_to_a_broken_view_is_not_told_again() -> None:
 
     assert len(told) == 1
     assert "column 'sets'" in told[0]
+
+
+def test_views_that_are_known_are_not_resolved_again_and_stand_in_their_places() -> None:
+    declared = Declared(view("first", "delay"), view("second", "seats"), view("third", "carrier"))
+    with engine() as real:
+        whole = resolve_definitions(declared, Columns(), real)
+    known = {key: found for key, found in whole.views.items() if found.name != "second"}
+    with engine(Counting) as counting:
+        again = resolve_definitions(declared, Columns(), counting, known)
+
+    assert again.graph == whole.graph
+    assert isinstance(counting, Counting)
+    assert counting.schemas_asked == 1
+
+
+def test_a_problem_of_one_view_is_told_though_the_others_are_known() -> None:
+    with engine() as real:
+        known = resolve_definitions(Declared(view("good", "delay")), Columns(), real).views
+        with pytest.raises(DefinitionsError, match="'sets'"):
+            resolve_definitions(Declared(view("good", "delay"), view("wrong", "sets")), Columns(), real, known)
