@@ -28,8 +28,10 @@ def state_columns(view: ResolvedView) -> tuple[StateColumn, ...]:
 
 
 def tiles(view: ResolvedView, rows: exp.Select) -> exp.Select:
-    """The tiles of `rows`, which have the view's keys, both times and inputs. In no order: sorting them took longer than
-    making them, and whoever merges tiles sorts those it needs."""
+    """The tiles of `rows`, which have the view's keys, both times and inputs.
+
+    They come in no order: sorting them took as long as making them, and whoever merges tiles sorts those it needs.
+    """
     every = _every(view)
     keys = [key.name for key in view.keys]
     always_known = view.delay == timedelta(0)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from featurestore.errors import InvalidReference, UnknownName
-from featurestore.graph.resolved import FeatureSet, Graph, OutputColumn, ResolvedOnDemand, ViewUse
+from featurestore.graph.resolved import FeatureSet, Graph, OutputColumn, ResolvedOnDemand, ResolvedView, ViewUse
 from featurestore.spec.names import FeatureReference
 
 
@@ -43,29 +43,28 @@ def _feature_set(
         raise UnknownName("on-demand feature", unknown[0], on_demand)
     wanted = [member for member in members if ":" in member]
     read = [reference for feature in chosen for reference in feature.features]
-    needed = _needed(graph, tuple(dict.fromkeys((*wanted, *read))), uses)
-    views = {use.view: graph.view(use.view) for use in needed}
-    outputs = tuple(_output(graph, member, uses, on_demand) for member in members)
-    return FeatureSet(service, tuple(views.values()), needed, chosen, outputs)
+    views = {view.name: view for view in graph.views}
+    needed = _needed(views, tuple(dict.fromkeys((*wanted, *read))), uses)
+    outputs = tuple(_output(views, member, uses, on_demand) for member in members)
+    used = dict.fromkeys(use.view for use in needed)
+    return FeatureSet(service, tuple(views[name] for name in used), needed, chosen, outputs)
 
 
-def _needed(graph: Graph, references: tuple[str, ...], uses: dict[str, ViewUse]) -> tuple[ViewUse, ...]:
+def _needed(
+    views: Mapping[str, ResolvedView], references: tuple[str, ...], uses: dict[str, ViewUse]
+) -> tuple[ViewUse, ...]:
     features: dict[str, list[str]] = {}
+    # An on-demand feature may read a view that its service leaves out, under the view's own name.
+    plain = {name: ViewUse(name, name, tuple(key.name for key in view.keys), ()) for name, view in views.items()}
+    known = plain | uses
     for text in references:
         reference = FeatureReference.parse(text)
-        use = _use(_with_plain_views(graph, uses), reference.view)
-        graph.view(use.view).feature(reference.feature)
+        use = _use(known, reference.view)
+        views[use.view].feature(reference.feature)
         features.setdefault(use.name, []).append(reference.feature)
-    known = _with_plain_views(graph, uses)
     return tuple(
         ViewUse(known[name].view, name, known[name].join_columns, tuple(chosen)) for name, chosen in features.items()
     )
-
-
-def _with_plain_views(graph: Graph, uses: dict[str, ViewUse]) -> dict[str, ViewUse]:
-    """The uses, and every view under its own name: an on-demand feature may read a view its service leaves out."""
-    plain = {view.name: ViewUse(view.name, view.name, tuple(key.name for key in view.keys), ()) for view in graph.views}
-    return plain | uses
 
 
 def _use(uses: dict[str, ViewUse], name: str) -> ViewUse:
@@ -75,11 +74,11 @@ def _use(uses: dict[str, ViewUse], name: str) -> ViewUse:
 
 
 def _output(
-    graph: Graph, member: str, uses: dict[str, ViewUse], on_demand: dict[str, ResolvedOnDemand]
+    views: Mapping[str, ResolvedView], member: str, uses: dict[str, ViewUse], on_demand: dict[str, ResolvedOnDemand]
 ) -> OutputColumn:
     if member in on_demand:
         feature = on_demand[member]
         return OutputColumn(feature.name, feature.dtype, feature.name, feature.fingerprint)
     reference = FeatureReference.parse(member)
-    found = graph.view(_use(uses, reference.view).view).feature(reference.feature)
+    found = views[_use(uses, reference.view).view].feature(reference.feature)
     return OutputColumn(reference.column, found.dtype, member, found.fingerprint)
