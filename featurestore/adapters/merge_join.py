@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -42,6 +43,8 @@ _BATCH_ROWS = 131_072
 _LEAST_BATCHES = 4
 """So that the threads that read share even a small table."""
 _KEPT_VALUES = 4_000_000
+_BLOCK_ROWS = 500_000
+_MOST_BLOCKS = 1_000
 _NUMBER = "__number"
 Columns = list[pa.ChunkedArray | pa.Array]
 
@@ -182,8 +185,7 @@ class _Windows:
         for chosen in _passes(files):
             some = np.flatnonzero(chosen(points.numbers))
             part = Boundaries(points.numbers[some], points.hops[some])
-            tiles = self._tiles(files, asked.index, chosen, table.schema)
-            pieces.append(window_values(self._view, self._features, part, tiles))
+            pieces += self._blocks(part, self._tiles(files, asked.index, chosen, table.schema), asked.index.count)
             places.append(some)
         back = np.empty(len(points), np.int64)
         back[np.concatenate(places)] = np.arange(len(points))
@@ -192,6 +194,20 @@ class _Windows:
         arrays = [pa.concat_arrays(piece).take(rows) for piece in zip(*pieces, strict=True)]
         empty = [empty_value(feature) for feature in self._features]
         return [a if e is None else pc.fill_null(a, e) for a, e in zip(arrays, empty, strict=True)]
+
+    def _blocks(self, points: Boundaries, tiles: Tiles, keys: int) -> list[list[pa.Array]]:
+        """The values at sorted points, in pieces that follow each other."""
+        count = max(1, min(len(tiles.times.numbers) // _BLOCK_ROWS, keys, _MOST_BLOCKS))
+        bounds = np.arange(count + 1) * keys // count
+        cuts = np.searchsorted(points.numbers, bounds)
+        parts = [
+            Boundaries(points.numbers[start:end], points.hops[start:end]) for start, end in pairwise(cuts.tolist())
+        ]
+
+        def merged(block: tuple[Boundaries, Tiles]) -> list[pa.Array]:
+            return window_values(self._view, self._features, *block)
+
+        return list(self._reader.map(merged, list(zip(parts, tiles.blocks(bounds), strict=True))))
 
     def _files(self, table: ParquetFiles, hops: Integers) -> list[TableFile]:
         if not len(hops):

@@ -42,25 +42,45 @@ from featurestore.spec.aggregate import Function
 
 @dataclass(frozen=True, slots=True)
 class Tiles:
-    """Rows of a windowed view's table: their keys' numbers, both hops, and the state columns by name."""
+    """Rows of a windowed view's table: their keys' numbers, both hops, and the state columns by name. With `rows`, the
+    times are of these rows of the columns."""
 
     times: TileTimes
     states: Mapping[str, Column]
+    rows: Integers | None = None
+
+    def blocks(self, bounds: Integers) -> list[Tiles]:
+        """The tiles of the keys from each bound to the next. Apart from each other, they can be merged side by side,
+        and fit a processor's cache."""
+        numbers = self.times.numbers
+        if len(bounds) == 2:
+            return [self]
+        # Sorting 16-bit integers is one pass of counting.
+        block = (np.searchsorted(bounds, numbers, "right") - 1).astype(np.uint16)
+        order = np.argsort(block, kind="stable")
+        ends = np.cumsum(np.bincount(block, minlength=len(bounds) - 1))
+        return [self._some(order[start:end]) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+    def _some(self, rows: Integers) -> Tiles:
+        times = TileTimes(self.times.numbers[rows], self.times.events[rows], self.times.knowns[rows])
+        return Tiles(times, self.states, rows)
 
 
 def window_values(
     view: ResolvedView, features: tuple[ResolvedFeature, ...], points: Boundaries, tiles: Tiles
 ) -> list[pa.Array]:
     """The features at the points, an array each with a value for each point."""
-    merge = _Merge(view, VisibleTiles(tiles.times, points), tiles.states, len(points))
+    merge = _Merge(view, VisibleTiles(tiles.times, points), tiles, len(points))
     return [merge.value(feature) for feature in features]
 
 
 class _Merge:
     """The merged states of one set of points. What features have in common is computed once."""
 
-    def __init__(self, view: ResolvedView, visible: VisibleTiles, states: Mapping[str, Column], size: int) -> None:
-        self._view, self._visible, self._states, self._size = view, visible, states, size
+    def __init__(self, view: ResolvedView, visible: VisibleTiles, tiles: Tiles, size: int) -> None:
+        self._view, self._visible, self._size = view, visible, size
+        self._states = tiles.states
+        self._rows = visible.order if tiles.rows is None else tiles.rows[visible.order]
         self._running = cache(self._running_total)
         self._total = cache(self._merged_total)
         self._ordered = cache(lambda name: Ordered.of(self._placed(name)))
@@ -128,8 +148,8 @@ class _Merge:
 
     def _placed(self, name: str) -> Column:
         """A state column in the order of the tiles' places."""
-        order = self._visible.order
-        return self._states[name] if isinstance(order, slice) else self._states[name].take(pa.array(order))
+        column = self._states[name]
+        return column if isinstance(self._rows, slice) else column.take(pa.array(self._rows))
 
     def _state(self, feature: ResolvedFeature, part: Part) -> str:
         return StateColumn(input_of(self._view, feature), part).name
