@@ -4,7 +4,21 @@ Read as `import featurestore as fs`: the aggregates are called `fs.mean`, `fs.ma
 """
 
 from featurestore.spec.aggregate import Aggregate, Feature, Function, last_n, percentile
-from featurestore.spec.dtypes import Bool, Date, Float32, Float64, Int8, Int16, Int32, Int64, String, Timestamp
+from featurestore.spec.dtypes import (
+    Bool,
+    Date,
+    Decimal,
+    Embedding,
+    Float32,
+    Float64,
+    Int8,
+    Int16,
+    Int32,
+    Int64,
+    List,
+    String,
+    Timestamp,
+)
 from featurestore.spec.entity import Entity
 from featurestore.spec.feature_service import FeatureService
 from featurestore.spec.feature_view import FeatureView
@@ -26,6 +40,8 @@ __all__ = [
     "Aggregate",
     "Bool",
     "Date",
+    "Decimal",
+    "Embedding",
     "Entity",
     "Feature",
     "FeatureService",
@@ -36,6 +52,7 @@ __all__ = [
     "Int16",
     "Int32",
     "Int64",
+    "List",
     "OnDemandFeature",
     "ParquetSource",
     "String",

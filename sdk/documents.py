@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any
+from decimal import Decimal
+from typing import Any, assert_never
 
+from featurestore.spec.dtypes import DType, Kind
 from sdk.results import AuditResult, Difference, LineageTree, ModelVersion, OnlineColumn, OnlineResult, RegisteredModel
 
 Document = Mapping[str, Any]
@@ -38,11 +40,11 @@ def registered_model(document: Document) -> RegisteredModel:
 
 
 def _online_column(column: Document) -> OnlineColumn:
-    dtype = column["dtype"]
+    dtype = DType.parse(column["dtype"])
     return OnlineColumn(
         column["name"],
         column["reference"],
-        dtype,
+        dtype.value,
         column["fingerprint"],
         tuple(typed_value(value, dtype) for value in column["values"]),
         tuple(column["statuses"]),
@@ -52,23 +54,33 @@ def _online_column(column: Document) -> OnlineColumn:
 
 def _difference(document: Document, key_columns: list[Document]) -> Difference:
     key = {
-        column["name"]: typed_value(value, column["dtype"])
+        column["name"]: typed_value(value, DType.parse(column["dtype"]))
         for column, value in zip(key_columns, document["key"], strict=True)
     }
-    online, offline = (typed_value(document[side], document["dtype"]) for side in ("online", "offline"))
+    dtype = DType.parse(document["dtype"])
+    online, offline = (typed_value(document[side], dtype) for side in ("online", "offline"))
     return Difference(key, document["feature"], online, offline)
 
 
-def typed_value(value: Any, dtype: str) -> object:
+def typed_value(value: Any, dtype: DType) -> object:  # noqa: PLR0911 - one answer for each kind
     """A JSON value as the Python value it was, to the bit."""
     if value is None:
         return None
-    match dtype:
-        case "float32" | "float64":
+    match dtype.kind:
+        case Kind.FLOAT32 | Kind.FLOAT64:
             return float(value)
-        case "date":
+        case Kind.DATE:
             return date.fromisoformat(value)
-        case "timestamp":
+        case Kind.TIMESTAMP:
             return datetime.fromisoformat(value)
-        case _:
+        case Kind.DECIMAL:
+            return Decimal(value)
+        case Kind.EMBEDDING:
+            return [float(item) for item in value]
+        case Kind.LIST:
+            assert dtype.item is not None  # noqa: S101 - a list has items
+            return [typed_value(item, dtype.item) for item in value]
+        case Kind.BOOL | Kind.INT8 | Kind.INT16 | Kind.INT32 | Kind.INT64 | Kind.STRING:
             return value
+        case _:
+            assert_never(dtype.kind)

@@ -150,9 +150,8 @@ def _choice(choice: requests.Choice) -> FeatureChoice:
 def _online_column(column: OnlineValues) -> OnlineColumn:
     output = column.column
     values = column.values
-    if output.dtype.value == "timestamp":
-        # Arrow names the zone in its own way; a moment is given back the same from either transport.
-        values = tuple(value.astimezone(UTC) if isinstance(value, datetime) else value for value in values)
+    if "timestamp" in output.dtype.value:
+        values = tuple(_in_utc(value) for value in values)
     return OnlineColumn(
         output.name,
         output.reference,
@@ -162,3 +161,14 @@ def _online_column(column: OnlineValues) -> OnlineColumn:
         tuple(status.value for status in column.statuses),
         column.event_timestamps,
     )
+
+
+def _in_utc(value: object) -> object:
+    """Arrow names the zone in its own way; a moment is given back the same from either transport."""
+    match value:
+        case datetime():
+            return value.astimezone(UTC)
+        case list():
+            return [_in_utc(item) for item in value]
+        case _:
+            return value

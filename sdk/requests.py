@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ MOST_ENTITIES = 10_000
 MOST_AUDITED = 100_000
 
 Row = Mapping[str, object]
+_PLAIN = (str, bool, int, float, date, Decimal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,13 +269,18 @@ def _column(name: object, index: int) -> str:
 
 
 def _plain(value: object, index: int, name: str) -> object:
-    if value is None or isinstance(value, str | bool | int | float | date):
+    if value is None or isinstance(value, _PLAIN):
         return _exact(value)
-    item = getattr(value, "item", None)  # a scalar of NumPy
-    plain = item() if callable(item) else value
-    if plain is not None and not isinstance(plain, str | bool | int | float | date):
+    if isinstance(value, list | tuple):
+        return [_plain(item, index, name) for item in value]
+    listed = getattr(value, "tolist", None)  # a scalar or an array of NumPy
+    plain = listed() if callable(listed) else value
+    if isinstance(plain, list):
+        return _plain(plain, index, name)
+    if plain is not None and not isinstance(plain, _PLAIN):
         raise EntityRowsError(
-            f"Row {index}: '{name}' is {value!r:.80}, expected a text, a number, a bool, a date, a datetime or None"
+            f"Row {index}: '{name}' is {value!r:.80}, expected a text, a number, a bool, a Decimal, a date, a datetime "
+            "or None, or a list of them"
         )
     return plain
 
@@ -281,7 +288,7 @@ def _plain(value: object, index: int, name: str) -> object:
 def _exact(value: object) -> object:
     """Subclasses, such as an enum's texts or NumPy's floats, as the value they stand for."""
     match value:
-        case None | bool() | date():
+        case None | bool() | date() | Decimal():
             return value
         case str():
             return str.__str__(value)
@@ -301,5 +308,9 @@ def _value_json(value: object) -> object:
             return {"$timestamp": value.isoformat()}
         case date():
             return {"$date": value.isoformat()}
+        case Decimal():
+            return {"$decimal": str(value)}
+        case list():
+            return [_value_json(item) for item in value]
         case _:
             return value

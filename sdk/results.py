@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from featurestore.spec.dtypes import DType, Kind
+
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
@@ -227,27 +229,44 @@ class RegisteredModel(Record):
 
 
 def arrow_type(dtype: str) -> pa.DataType:
-    """The Arrow type of one of our types, by its name."""
-    match dtype:
-        case "date":
+    """The Arrow type of one of our types, by its text."""
+    return _arrow_type(DType.parse(dtype))
+
+
+def _arrow_type(dtype: DType) -> pa.DataType:
+    match dtype.kind:
+        case Kind.DATE:
             return pa.date32()
-        case "timestamp":
+        case Kind.TIMESTAMP:
             return pa.timestamp("us", tz="UTC")
+        case Kind.DECIMAL:
+            return pa.decimal128(dtype.precision, dtype.scale)
+        case Kind.LIST:
+            assert dtype.item is not None  # noqa: S101 - a list has items
+            return pa.list_(pa.field("element", _arrow_type(dtype.item)))
+        case Kind.EMBEDDING:
+            return pa.list_(pa.field("element", pa.float32()), dtype.size)
         case _:
-            return pa.type_for_alias(dtype)
+            return pa.type_for_alias(dtype.value)
 
 
 def pandas_frame(table: pa.Table) -> pd.DataFrame:
-    """Integers and booleans with nulls become pandas' nullable types, because floats would round them."""
+    """Integers and booleans with nulls become pandas' nullable types, because floats would round them. Lists of them
+    with nulls become Python's lists, for the same reason; other lists are arrays of NumPy."""
     import pandas as pd
 
     frame = table.to_pandas()
     nullable = {
         field.name: pd.array(table[index].to_pylist(), dtype=_nullable(field.type))
         for index, field in enumerate(table.schema)
-        if table[index].null_count and (pa.types.is_integer(field.type) or pa.types.is_boolean(field.type))
+        if table[index].null_count and _is_whole(field.type)
     }
-    return frame.assign(**nullable) if nullable else frame
+    lists = {
+        field.name: pd.Series(table[index].to_pylist(), dtype=object)
+        for index, field in enumerate(table.schema)
+        if _is_list(field.type) and _is_whole(field.type.value_type) and _null_items(table[index])
+    }
+    return frame.assign(**nullable, **lists) if nullable or lists else frame
 
 
 def polars_frame(table: pa.Table) -> pl.DataFrame:
@@ -256,6 +275,18 @@ def polars_frame(table: pa.Table) -> pl.DataFrame:
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table never becomes a Series
     return frame
+
+
+def _is_whole(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_boolean(kind))
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _null_items(lists: pa.ChunkedArray) -> int:
+    return sum(chunk.flatten().null_count for chunk in lists.chunks)
 
 
 def _nullable(kind: pa.DataType) -> str:

@@ -32,6 +32,10 @@ _CONFIGURATION = {
 }
 
 
+_SIZE = "knownat.size"
+"""The property of a column of lists that says how many items each has."""
+
+
 class DeltaOfflineStore:
     """Delta tables in subfolders of a local folder."""
 
@@ -46,7 +50,7 @@ class DeltaOfflineStore:
         try:
             DeltaTable.create(
                 str(path),
-                schema=schema,
+                schema=pa.schema([_with_size(field) for field in schema]),
                 mode="ignore",
                 partition_by=[DAY_COLUMN],
                 configuration=_CONFIGURATION,
@@ -104,7 +108,7 @@ class DeltaOfflineStore:
                 f"{len(missing)} files of {table} at version {delta.version()} are missing, the first is {missing[0]}"
             )
         schema = pa.schema(delta.schema().to_arrow())
-        stored = schema.remove(schema.get_field_index(DAY_COLUMN))
+        stored = pa.schema([_sized(field) for field in schema if field.name != DAY_COLUMN])
         files = ParquetFiles(paths, stored, tuple(day for _, day in placed))
         return Snapshot(table, int(delta.version()), files, sum(row["num_records"] for row in rows))
 
@@ -119,6 +123,18 @@ class DeltaOfflineStore:
             raise NotApplied(f"The table {table} does not exist. Run `knownat apply`.") from error
         except DeltaError as error:
             raise DatasetGone(f"Version {version} of the table {table} can not be opened: {error}") from error
+
+
+def _with_size(field: pa.Field) -> pa.Field:
+    """Delta knows lists only: that those of a column all have one size is kept beside the column."""
+    if not pa.types.is_fixed_size_list(field.type):
+        return field
+    return field.with_metadata({_SIZE: str(field.type.list_size)})
+
+
+def _sized(field: pa.Field) -> pa.Field:
+    size = (field.metadata or {}).get(_SIZE.encode())
+    return field if size is None else pa.field(field.name, pa.list_(field.type.value_field, int(size)))
 
 
 def _added(delta: DeltaTable) -> list[dict[str, Any]]:

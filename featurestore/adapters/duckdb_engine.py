@@ -13,7 +13,9 @@ import pyarrow as pa
 from sqlglot import exp
 
 from featurestore.errors import QueryError
+from featurestore.graph.arrow_types import dtype_of
 from featurestore.graph.sql_text import DIALECT
+from featurestore.graph.sql_types import sized_list, sql_type
 from featurestore.ports.engine import DataFile, ParquetFiles, Query, Relation
 
 _BATCH_ROWS = 65_536
@@ -48,8 +50,7 @@ class DuckDBEngine:
 
     def schema(self, query: Query) -> pa.Schema:
         with self._cursor(query.relations) as cursor:
-            empty = exp.select("*").from_(query.tree.copy().subquery("asked")).limit(0)
-            return _run(cursor, _rendered(empty)).to_arrow_table().schema
+            return _schema(cursor, query.tree)
 
     def stream(self, query: Query) -> pa.RecordBatchReader:
         cursor = self._open(query.relations)
@@ -68,8 +69,9 @@ class DuckDBEngine:
         """Files are named by a fresh unique name, so that a folder can hold the files of many commits."""
         Path(folder).mkdir(parents=True, exist_ok=True)
         with self._cursor(query.relations) as cursor:
+            written_as = _with_lists(query.tree, _schema(cursor, query.tree))
             copy = exp.Copy(
-                this=exp.Subquery(this=query.tree.copy()),
+                this=exp.Subquery(this=written_as),
                 kind=False,
                 files=[exp.Literal.string(folder)],
                 params=[
@@ -135,6 +137,31 @@ def _run(
         raise _refused(error) from error
 
 
+def _schema(cursor: duckdb.DuckDBPyConnection, tree: exp.Query) -> pa.Schema:
+    empty = exp.select("*").from_(tree.copy().subquery("asked")).limit(0)
+    return _run(cursor, _rendered(empty)).to_arrow_table().schema
+
+
+def _with_lists(tree: exp.Query, schema: pa.Schema) -> exp.Query:
+    """The query with lists where it gives lists of one size: DuckDB 2.0 writes a null one as if it had items, and no
+    other reader can make sense of such a file."""
+    tree = tree.copy()
+    sized = {field.name for field in schema if pa.types.is_fixed_size_list(field.type)}
+    if not sized:
+        return tree
+    if not isinstance(tree, exp.Select) or tree.is_star:
+        tree = exp.select(*(exp.column(name, quoted=True) for name in schema.names)).from_(tree.subquery("written"))
+    for select, field in zip(tree.selects, schema, strict=True):
+        if field.name in sized:
+            item = dtype_of(field.type.value_type)
+            if item is None:
+                raise QueryError(f"The column '{field.name}' is {field.type}, which can not be written.")
+            listed = exp.DataType(this=exp.DType.ARRAY, expressions=[sql_type(item)], nested=True)
+            value = exp.Cast(this=select.unalias().copy(), to=listed)
+            select.replace(exp.alias_(value, field.name, quoted=True))
+    return tree
+
+
 def _batches(reader: pa.RecordBatchReader, cursor: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
     """The reader's batches, keeping the cursor open until the last one."""
     try:
@@ -155,13 +182,25 @@ def _view_of(name: str, files: ParquetFiles) -> str:
     paths = exp.Array(expressions=[exp.Literal.string(path) for path in files.paths])
     no_folders = exp.PropertyEQ(this=exp.to_identifier("hive_partitioning"), expression=exp.false())
     scan = exp.Table(this=exp.Anonymous(this="read_parquet", expressions=[paths, no_folders]))
+    sized = [column for field in files.schema if (column := _sized(field)) is not None]
+    everything = exp.Star(replace=sized) if sized else exp.Star()
     create = exp.Create(
         this=exp.Table(this=exp.to_identifier(name, quoted=True)),
         kind="VIEW",
-        expression=exp.select("*").from_(scan),
+        expression=exp.select(everything).from_(scan),
         properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
     )
     return create.sql(dialect=DIALECT)
+
+
+def _sized(field: pa.Field) -> exp.Expr | None:
+    """Parquet files know lists only. That those of a column all have one size, which the engine's functions on vectors
+    want to know, is in the relation's schema."""
+    item = dtype_of(field.type.value_type) if pa.types.is_fixed_size_list(field.type) else None
+    if item is None:
+        return None
+    sized = exp.cast(exp.column(field.name, quoted=True), sized_list(item, field.type.list_size))
+    return exp.alias_(sized, field.name, quoted=True)
 
 
 def _parameter(name: str, value: exp.Expr) -> exp.CopyParameter:

@@ -7,13 +7,15 @@ differ. A row is 16 bytes of time, 4 bytes of schema fingerprint, then the msgpa
 
 Both timestamps are microseconds since 1970 in UTC, big-endian with the sign flipped, so that comparing the first
 `TIME_BYTES` bytes of two rows tells which is newer, in any store and any language. Dates are days, timestamps
-microseconds; which columns they are is known from the table. Where the bytes are kept is left to the stores.
+microseconds, decimals text with all their digits, embeddings the bytes of their items (32 bits each, little-endian);
+which columns they are is known from the table. Where the bytes are kept is left to the stores.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from hashlib import sha256
 from itertools import repeat
 from struct import Struct
@@ -28,7 +30,7 @@ from featurestore.errors import EntityRowsError, StoreCorrupted
 from featurestore.graph.arrow_types import arrow_type
 from featurestore.graph.resolved import Column
 from featurestore.ports.online_store import Key, OnlineRow, OnlineTable
-from featurestore.spec.dtypes import DType
+from featurestore.spec.dtypes import DType, Kind
 
 TIME_BYTES = 16
 """How many leading bytes of a row order it in time."""
@@ -37,17 +39,21 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = _EPOCH.date().toordinal()
 _MICROSECOND = timedelta(microseconds=1)
 _SIGN = 1 << 63
+_ITEM_BYTES = 4
 _HEADER = Struct(">QQ4s")
 _MOMENT = Struct(">Q")
 _TIME_COLUMNS = (Column("event_timestamp", DType.TIMESTAMP), Column("known_at", DType.TIMESTAMP))
-_WIRE_TYPES: dict[DType, type] = {
-    DType.BOOL: bool,
-    DType.FLOAT32: float,
-    DType.FLOAT64: float,
-    DType.STRING: str,
-}  # all others travel as integers
+_WIRE_TYPES: dict[Kind, type] = {
+    Kind.BOOL: bool,
+    Kind.FLOAT32: float,
+    Kind.FLOAT64: float,
+    Kind.STRING: str,
+    Kind.DECIMAL: Decimal,
+    Kind.EMBEDDING: bytes,
+}  # all others but lists travel as integers
 _KEY_TYPES: dict[DType, type] = {DType.BOOL: bool, DType.STRING: str, DType.DATE: date, DType.TIMESTAMP: datetime}
-_Conversions = tuple[tuple[int, Callable[[Any], object]], ...]
+_Conversion = Callable[[Any], object]
+_Conversions = tuple[tuple[int, _Conversion], ...]
 
 
 def to_microseconds(moment: datetime) -> int:
@@ -85,9 +91,9 @@ class RowCodec:
         self._decode_key = msgspec.msgpack.Decoder(_tuple_type(table.keys, nullable=False)).decode
         self._decode_values = msgspec.msgpack.Decoder(_tuple_type(table.values, nullable=True)).decode
         self._key_types = tuple(_KEY_TYPES.get(key.dtype, int) for key in table.keys)
-        self._key_to_wire = _conversions(table.keys, {DType.DATE: _to_days, DType.TIMESTAMP: to_microseconds})
-        self._key_from_wire = _conversions(table.keys, _FROM_WIRE)
-        self._values_from_wire = _conversions(table.values, _FROM_WIRE)
+        self._key_to_wire = _conversions(table.keys, {DType.DATE: _to_days, DType.TIMESTAMP: to_microseconds}.get)
+        self._key_from_wire = _conversions(table.keys, _from_wire)
+        self._values_from_wire = _conversions(table.values, _from_wire)
 
     def encode_key(self, key: Key) -> bytes:
         """Raises EntityRowsError when a value is not of its key column's type."""
@@ -168,12 +174,36 @@ def _from_days(days: int) -> date:
     return date.fromordinal(days + _EPOCH_DAY)
 
 
-_FROM_WIRE: dict[DType, Callable[[Any], object]] = {DType.DATE: _from_days, DType.TIMESTAMP: from_microseconds}
+def _from_wire(dtype: DType) -> _Conversion | None:
+    """How a value that was decoded becomes the value it stands for; None where it is that already."""
+    match dtype.kind:
+        case Kind.DATE:
+            return _from_days
+        case Kind.TIMESTAMP:
+            return from_microseconds
+        case Kind.EMBEDDING:
+            return _from_bytes(dtype.size)
+        case Kind.LIST:
+            assert dtype.item is not None  # noqa: S101 - a list has items
+            convert = _from_wire(dtype.item)
+            return None if convert is None else _of_items(convert)
+        case _:
+            return None
 
 
-def _conversions(columns: tuple[Column, ...], functions: dict[DType, Callable[[Any], object]]) -> _Conversions:
+def _from_bytes(size: int) -> _Conversion:
+    unpack = Struct(f"<{size}f").unpack
+    return lambda data: list(unpack(data))
+
+
+def _of_items(convert: _Conversion) -> _Conversion:
+    return lambda items: [None if item is None else convert(item) for item in items]
+
+
+def _conversions(columns: tuple[Column, ...], of: Callable[[DType], _Conversion | None]) -> _Conversions:
     """Which positions need a conversion, and which; most tables need none."""
-    return tuple((index, functions[column.dtype]) for index, column in enumerate(columns) if column.dtype in functions)
+    found = ((index, of(column.dtype)) for index, column in enumerate(columns))
+    return tuple((index, convert) for index, convert in found if convert is not None)
 
 
 def _converted(values: Iterable[object], conversions: _Conversions) -> tuple[object, ...]:
@@ -186,8 +216,12 @@ def _converted(values: Iterable[object], conversions: _Conversions) -> tuple[obj
 
 def _tuple_type(columns: tuple[Column, ...], *, nullable: bool) -> GenericAlias:
     """What msgspec checks while it decodes: as many values as columns, each of the column's type."""
-    types = [_WIRE_TYPES.get(column.dtype, int) for column in columns]
+    types = [_wire_type(column.dtype) for column in columns]
     return GenericAlias(tuple, tuple(type_ | None for type_ in types) if nullable else tuple(types))
+
+
+def _wire_type(dtype: DType) -> Any:
+    return GenericAlias(list, (_wire_type(dtype.item) | None,)) if dtype.item else _WIRE_TYPES.get(dtype.kind, int)
 
 
 def _digest(columns: tuple[Column, ...]) -> bytes:
@@ -209,9 +243,29 @@ def _wire_values(batch: pa.RecordBatch, column: Column) -> list[Any]:
     expected = arrow_type(column.dtype)
     if array.type != expected:
         array = array.cast(expected)
-    if column.dtype is DType.TIMESTAMP:
-        array = array.cast(pa.int64())
-    elif column.dtype is DType.DATE:
-        array = array.cast(pa.int32())
-    values: list[Any] = array.to_pylist()
+    if column.dtype.kind is Kind.EMBEDDING:
+        return _bytes_of(array, column.dtype.size)
+    values: list[Any] = array.cast(_wire_arrow(column.dtype)).to_pylist()
     return values
+
+
+def _wire_arrow(dtype: DType) -> pa.DataType:
+    """What a column is cast to, to be encoded: days and microseconds are integers, in lists too."""
+    match dtype.kind:
+        case Kind.TIMESTAMP:
+            return pa.int64()
+        case Kind.DATE:
+            return pa.int32()
+        case Kind.LIST:
+            assert dtype.item is not None  # noqa: S101 - a list has items
+            return pa.list_(_wire_arrow(dtype.item))
+        case _:
+            return arrow_type(dtype)
+
+
+def _bytes_of(embeddings: pa.FixedSizeListArray, size: int) -> list[bytes | None]:
+    """The bytes of each embedding's items; raises ArrowInvalid for a null item, which nobody can have stored."""
+    items = embeddings.flatten().to_numpy(zero_copy_only=True).astype("<f4", copy=False).tobytes()
+    width = _ITEM_BYTES * size
+    parts = (items[start : start + width] for start in range(0, len(items), width))
+    return [next(parts) if is_there else None for is_there in embeddings.is_valid().to_pylist()]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from sqlglot import exp, parse_one
 
-from featurestore.compiler.trees import cast, column, named, table
+from featurestore.compiler.trees import cast, column, items_present, named, number, table
 from featurestore.graph.resolved import Column, FeatureSet, ResolvedOnDemand
 from featurestore.graph.sql_text import DIALECT
+from featurestore.spec.dtypes import Kind
 
 ROWS = "rows"
 ROW = "__row"
@@ -39,4 +40,10 @@ def read_columns(features: FeatureSet) -> tuple[Column, ...]:
 
 
 def _computed(feature: ResolvedOnDemand) -> exp.Expr:
-    return cast(parse_one(feature.expression, dialect=DIALECT), feature.dtype)
+    value = cast(parse_one(feature.expression, dialect=DIALECT), feature.dtype)
+    return _whole(value, feature.dtype.size) if feature.dtype.kind is Kind.EMBEDDING else value
+
+
+def _whole(embedding: exp.Expr, size: int) -> exp.Expr:
+    """An embedding is null where it would lack an item, as a sum is null where it would lack a term."""
+    return exp.Case(ifs=[exp.If(this=items_present(embedding.copy()).eq(number(size)), true=embedding)])

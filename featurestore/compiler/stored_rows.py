@@ -8,12 +8,24 @@ from __future__ import annotations
 from sqlglot import exp, parse_one
 
 from featurestore.compiler.tiles import tiles
-from featurestore.compiler.trees import cast, cast_to, column, columns, function, moment, named, not_null, table
+from featurestore.compiler.trees import (
+    cast,
+    cast_to,
+    column,
+    columns,
+    function,
+    items_present,
+    moment,
+    named,
+    not_null,
+    number,
+    table,
+)
 from featurestore.graph.resolved import ResolvedView
 from featurestore.graph.sql_text import DIALECT
 from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
 from featurestore.intervals import Interval
-from featurestore.spec.dtypes import DType
+from featurestore.spec.dtypes import DType, Kind
 
 EVENT_DAY = "event_day"
 _SOURCE_ROWS = "__source_rows"
@@ -31,7 +43,7 @@ def stored_rows(view: ResolvedView, interval: Interval) -> exp.Select:
         *not_null([KNOWN_AT, *keys]),
     )
     values = [*view.keys, *(view.inputs if view.is_windowed else view.stored_values)]
-    selected = [*columns([EVENT_TIMESTAMP, KNOWN_AT]), *(_in_utc(value.name, value.dtype) for value in values)]
+    selected = [*columns([EVENT_TIMESTAMP, KNOWN_AT]), *(_stored(view, value.name, value.dtype) for value in values)]
     rows = _source_rows(view, exp.select(*selected).from_(table(_SOURCE_ROWS)).where(inside))
     return tiles(view, rows) if view.is_windowed else _distinct_rows(view, rows)
 
@@ -59,20 +71,37 @@ def _source_rows(view: ResolvedView, select: exp.Select) -> exp.Select:
     return select.with_(exp.to_identifier(_SOURCE_ROWS, quoted=True), as_=view_rows(view))
 
 
-def _in_utc(name: str, dtype: DType) -> exp.Expr:
-    """A stored column. A timestamp without a zone is read as UTC; other types are what the query gives."""
-    return named(cast(column(name), dtype), name) if dtype is DType.TIMESTAMP else column(name)
+def _stored(view: ResolvedView, name: str, dtype: DType) -> exp.Expr:
+    """A stored column. A timestamp without a zone is read as UTC, in a list too. What the engine counts with in 128
+    bits is a decimal by its type, but would be written as a double. Other types are what the query gives."""
+    match dtype.kind:
+        case Kind.TIMESTAMP | Kind.DECIMAL | Kind.LIST:
+            return named(cast(column(name), dtype), name)
+        case Kind.EMBEDDING:
+            return named(_whole(view, name, dtype), name)
+        case _:
+            return column(name)
+
+
+def _whole(view: ResolvedView, name: str, dtype: DType) -> exp.Expr:
+    """An embedding; the query fails where one lacks an item, which no model could use and nobody would notice."""
+    value = cast(column(name), dtype)
+    message = f"'{name}' of view '{view.name}' is an embedding with a null item: give it a number, or none of them"
+    lacking = items_present(value.copy()) < number(dtype.size)
+    return exp.Case(ifs=[exp.If(this=lacking, true=function("ERROR", exp.Literal.string(message)))], default=value)
 
 
 def _distinct_rows(view: ResolvedView, rows: exp.Select) -> exp.Select:
     """One row for each key, event and known timestamp. Of several, the last in the order of the values stays: an order
-    of the data alone, whatever the files and threads. A zero's sign is part of it, since -0.0 = 0.0."""
+    of the data alone, whatever the files and threads. A zero's sign is part of it, since -0.0 = 0.0: also within lists,
+    whose text has it."""
     keys = [key.name for key in view.keys]
     identity = columns([*keys, EVENT_TIMESTAMP, KNOWN_AT])
     names = [value.name for value in view.stored_values]
-    floats = [value.name for value in view.stored_values if value.dtype.is_float]
+    signs = [function("SIGNBIT", column(value.name)) for value in view.stored_values if value.dtype.is_float]
+    signs += [cast(column(value.name), DType.STRING) for value in view.stored_values if value.dtype.holds_floats]
     order = [exp.Ordered(this=column(name), desc=True, nulls_first=False) for name in names]
-    order += [exp.Ordered(this=function("SIGNBIT", column(name)), nulls_first=False) for name in floats]
+    order += [exp.Ordered(this=sign, nulls_first=False) for sign in signs]
     ranked = exp.Window(
         this=exp.RowNumber(), partition_by=identity, order=exp.Order(expressions=order) if order else None
     )

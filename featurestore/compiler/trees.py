@@ -8,20 +8,8 @@ from datetime import UTC, datetime, timedelta
 from sqlglot import exp
 
 from featurestore.graph.sql_text import DIALECT
+from featurestore.graph.sql_types import sql_type
 from featurestore.spec.dtypes import DType
-
-_SQL_TYPES = {
-    DType.BOOL: "BOOLEAN",
-    DType.INT8: "TINYINT",
-    DType.INT16: "SMALLINT",
-    DType.INT32: "INTEGER",
-    DType.INT64: "BIGINT",
-    DType.FLOAT32: "REAL",
-    DType.FLOAT64: "DOUBLE",
-    DType.STRING: "VARCHAR",
-    DType.DATE: "DATE",
-    DType.TIMESTAMP: "TIMESTAMPTZ",
-}
 
 
 def column(name: str, table: str | None = None) -> exp.Column:
@@ -44,7 +32,10 @@ def table(name: str, alias: str | None = None) -> exp.Table:
 
 
 def cast(tree: exp.Expr, dtype: DType) -> exp.Expr:
-    return exp.cast(tree, _SQL_TYPES[dtype], copy=False, dialect=DIALECT)
+    if dtype.is_scalar:
+        return exp.cast(tree, sql_type(dtype), copy=False, dialect=DIALECT)
+    # Not `exp.cast`: it leaves a cast out over one to another list, whose items may be of another type.
+    return exp.Cast(this=tree, to=sql_type(dtype))
 
 
 def cast_to(tree: exp.Expr, sql_type: str) -> exp.Expr:
@@ -68,6 +59,11 @@ def number(value: int) -> exp.Expr:
 
 def function(name: str, *arguments: exp.Expr) -> exp.Expr:
     return exp.func(name, *arguments, dialect=DIALECT)
+
+
+def items_present(embedding: exp.Expr) -> exp.Expr:
+    """How many items of an embedding are not null; null where it is null as a whole."""
+    return function("LIST_COUNT", embedding)
 
 
 def not_null(names: Iterable[str]) -> list[exp.Expr]:

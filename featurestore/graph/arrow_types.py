@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 import pyarrow as pa
 
 from featurestore.graph.resolved import Column
-from featurestore.spec.dtypes import DType
+from featurestore.spec.dtypes import MOST_DIGITS, MOST_ITEMS, SCALARS, Decimal, DType, Embedding, Kind, List
 
-_ARROW: dict[DType, pa.DataType] = {
-    DType.BOOL: pa.bool_(),
-    DType.INT8: pa.int8(),
-    DType.INT16: pa.int16(),
-    DType.INT32: pa.int32(),
-    DType.INT64: pa.int64(),
-    DType.FLOAT32: pa.float32(),
-    DType.FLOAT64: pa.float64(),
-    DType.STRING: pa.string(),
-    DType.DATE: pa.date32(),
-    DType.TIMESTAMP: pa.timestamp("us", tz="UTC"),
-}
-_DTYPES = {arrow: dtype for dtype, arrow in _ARROW.items()}
+ITEM = "element"
+"""What the items of lists are called, as in Parquet: so a list has the same type before it is written and after."""
 
 
-def arrow_type(dtype: DType) -> pa.DataType:
-    return _ARROW[dtype]
+def arrow_type(dtype: DType) -> pa.DataType:  # noqa: C901, PLR0911, PLR0912 - one answer for each kind
+    match dtype.kind:
+        case Kind.BOOL:
+            return pa.bool_()
+        case Kind.INT8:
+            return pa.int8()
+        case Kind.INT16:
+            return pa.int16()
+        case Kind.INT32:
+            return pa.int32()
+        case Kind.INT64:
+            return pa.int64()
+        case Kind.FLOAT32:
+            return pa.float32()
+        case Kind.FLOAT64:
+            return pa.float64()
+        case Kind.STRING:
+            return pa.string()
+        case Kind.DATE:
+            return pa.date32()
+        case Kind.TIMESTAMP:
+            return pa.timestamp("us", tz="UTC")
+        case Kind.DECIMAL:
+            return pa.decimal128(dtype.precision, dtype.scale)
+        case Kind.LIST:
+            assert dtype.item is not None  # noqa: S101 - a list has items
+            return pa.list_(pa.field(ITEM, arrow_type(dtype.item)))
+        case Kind.EMBEDDING:
+            return pa.list_(pa.field(ITEM, pa.float32()), dtype.size)
+        case _:
+            assert_never(dtype.kind)
+
+
+_SCALARS = {arrow_type(dtype): dtype for dtype in SCALARS}
 
 
 def dtype_of(arrow: pa.DataType) -> DType | None:
@@ -32,7 +55,21 @@ def dtype_of(arrow: pa.DataType) -> DType | None:
         return DType.TIMESTAMP
     if pa.types.is_large_string(arrow) or pa.types.is_string_view(arrow):
         return DType.STRING
-    return _DTYPES.get(arrow)
+    if pa.types.is_decimal(arrow) and arrow.precision <= MOST_DIGITS and 0 <= arrow.scale <= arrow.precision:
+        return Decimal(arrow.precision, arrow.scale)
+    if pa.types.is_fixed_size_list(arrow):
+        fits = arrow.value_type == pa.float32() and 1 <= arrow.list_size <= MOST_ITEMS
+        return Embedding(arrow.list_size) if fits else None
+    if is_list(arrow):
+        item = dtype_of(arrow.value_type)
+        return List(item) if item is not None and (item.is_scalar or item.kind is Kind.DECIMAL) else None
+    return _SCALARS.get(arrow)
+
+
+def is_list(arrow: pa.DataType) -> bool:
+    """Whether a column of this type holds lists of any length. List views are not among them: casting one to a list
+    empties it (pyarrow 26)."""
+    return bool(pa.types.is_list(arrow) or pa.types.is_large_list(arrow))
 
 
 def is_moment(arrow: pa.DataType) -> bool:
@@ -41,4 +78,4 @@ def is_moment(arrow: pa.DataType) -> bool:
 
 
 def arrow_schema(columns: tuple[Column, ...]) -> pa.Schema:
-    return pa.schema([pa.field(column.name, _ARROW[column.dtype]) for column in columns])
+    return pa.schema([pa.field(column.name, arrow_type(column.dtype)) for column in columns])

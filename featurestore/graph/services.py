@@ -177,7 +177,7 @@ def _service_problems(service: FeatureService, graph: Graph) -> Iterator[Problem
         if isinstance(member, OnDemandFeature):
             names.append(member.name)
             for column, dtype in member.inputs:
-                if inputs.setdefault(column, dtype) is not dtype:
+                if inputs.setdefault(column, dtype) != dtype:
                     yield Problem(where, f"{what} has the request input '{column}' with two types", "agree on one")
             continue
         if member.view.name not in settled:

@@ -30,7 +30,7 @@ from featurestore.graph.resolved import (
 )
 from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT, WrittenFeature
 from featurestore.spec.aggregate import Function
-from featurestore.spec.dtypes import DType
+from featurestore.spec.dtypes import OFFERED, DType, Kind, List
 from featurestore.spec.source import Source
 
 
@@ -157,14 +157,14 @@ def _feature_dtype(feature: WrittenFeature, column: DType) -> DType:
         case Function.MIN | Function.MAX | Function.FIRST | Function.LAST:
             return column
         case Function.LAST_N:
-            raise NotImplementedError
+            return List(column)
 
 
 def _type_problems(draft: DraftView, view_schemas: Mapping[str, pa.Schema]) -> Iterator[Problem]:
     view = draft.declaration
     schema = view_schemas[view.name]
     for key, dtype in view.entity.join_keys if view.entity else ():
-        if dtype_of(schema.field(key).type) is not dtype:
+        if dtype_of(schema.field(key).type) != dtype:
             found = schema.field(key).type
             what = (
                 f"join key '{key}' of entity '{view.entity.name if view.entity else ''}' is declared as {dtype.value}"
@@ -176,18 +176,28 @@ def _type_problems(draft: DraftView, view_schemas: Mapping[str, pa.Schema]) -> I
         dtype_found = dtype_of(arrow)
         site = values[feature.column].declared_at
         if dtype_found is None:
-            offered = ", ".join(dtype.value for dtype in DType)
             what = f"'{feature.name}' of view '{view.name}' is {arrow}, which a feature can not be"
-            yield Problem(site, what, f"CAST it to one of {offered}")
+            yield Problem(site, what, f"CAST it to one of {OFFERED}")
         elif feature.window is not None and not _aggregates(feature.window.function, dtype_found):
             what = f"'{feature.name}' of view '{view.name}' takes the {feature.window.function.value} of {arrow} values"
-            yield Problem(site, what, "only numbers and booleans have one")
+            yield Problem(site, what, _aggregable(feature.window.function, dtype_found))
 
 
 _OF_NUMBERS = (Function.SUM, Function.MEAN, Function.STD, Function.VAR, Function.PERCENTILE)
 
 
 def _aggregates(function: Function, dtype: DType) -> bool:
+    if function is Function.COUNT:
+        return True
     if function in _OF_NUMBERS:
-        return dtype is DType.BOOL or dtype.is_integer or dtype.is_float
-    return True
+        return dtype == DType.BOOL or dtype.is_integer or dtype.is_float
+    return dtype.is_scalar or dtype.kind is Kind.DECIMAL
+
+
+def _aggregable(function: Function, dtype: DType) -> str:
+    """What can be done about an aggregate that a type does not have."""
+    if dtype.kind is Kind.DECIMAL:
+        return "windows add up no decimals: CAST them to DOUBLE, or to whole cents as BIGINT"
+    if dtype.kind in (Kind.LIST, Kind.EMBEDDING):
+        return "windows only count such values: aggregate one item, or a number made of them"
+    return f"only numbers and booleans have a {function.value}"

@@ -69,6 +69,8 @@ def same_value(left: object, right: object) -> bool:
         if math.isnan(left) or math.isnan(right):
             return math.isnan(left) and math.isnan(right)
         return left == right and math.copysign(1.0, left) == math.copysign(1.0, right)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(same_value, left, right))
     return type(left) is type(right) and left == right
 
 

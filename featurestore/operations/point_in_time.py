@@ -46,7 +46,8 @@ def _outputs(features: FeatureSet, asked: pa.Table, joined: pa.Table, offline: O
         computed = _on_demand(features, asked, joined, offline)
         columns |= {feature.name: computed[feature.name] for feature in features.on_demand}
     schema = arrow_schema(tuple(Column(output.name, output.dtype) for output in features.outputs))
-    return pa.table([columns[output.name] for output in features.outputs], schema=schema)
+    # Cast, because each engine calls the items of lists by another name, and the bytes of a result have it.
+    return pa.table([columns[field.name].cast(field.type) for field in schema], schema=schema)
 
 
 def _on_demand(features: FeatureSet, asked: pa.Table, joined: pa.Table, offline: OfflineSide) -> pa.Table:

@@ -21,7 +21,7 @@ from featurestore.ports.definitions import DefinitionsReader
 from featurestore.ports.engine import Engine, Query
 from featurestore.ports.source_reader import SourceReader, SourceSnapshot
 from featurestore.spec.declarations import Declarations
-from featurestore.spec.dtypes import DType
+from featurestore.spec.dtypes import OFFERED, DType
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def _on_demand_types(drafts: tuple[DraftOnDemand, ...], engine: Engine) -> tuple
             continue
         if (dtype := dtype_of(found)) is None:
             what = f"on-demand feature '{feature.name}' is {found}, which a feature can not be"
-            problems.append(Problem(feature.declared_at, what, "CAST it to a type such as DOUBLE"))
+            problems.append(Problem(feature.declared_at, what, f"CAST it to one of {OFFERED}"))
         else:
             types[feature.name] = dtype
     return types, problems

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from featurestore.ports.state import ColumnProfile
 
+_NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal)
 GROUP_ROWS = 131_072
 """Rows in a row group: fixed, so that the bytes do not depend on how the rows arrived."""
 
@@ -73,9 +74,7 @@ class _Tally:
     def add(self, column: pa.ChunkedArray) -> None:
         self._rows += len(column)
         self._nulls += column.null_count
-        if not (
-            pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type)
-        ):
+        if not any(is_number(column.type) for is_number in _NUMBERS):
             return
         values = column.cast(pa.float64(), safe=False)
         finite = values.filter(pc.is_finite(values))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from featurestore.errors import SpineError, suggestion
-from featurestore.graph.arrow_types import arrow_type, is_moment
+from featurestore.graph.arrow_types import arrow_type, is_list, is_moment
 from featurestore.graph.resolved import Column, FeatureSet
 from featurestore.ports.joins import MOMENT
+from featurestore.spec.dtypes import DType, Kind
+
+_ANY_INTEGER = pa.decimal128(20, 0)
 
 
 def check_spine(spine: pa.Table, features: FeatureSet, *, timestamp: str, label: str | None) -> None:
@@ -81,33 +86,51 @@ def _column_problems(spine: pa.Table, column: Column, kind: str) -> list[str]:
             f"it has no {kind} '{column.name}' ({column.dtype.value}). {suggestion(column.name, spine.column_names)}"
         ]
     found = spine.schema.field(column.name).type
-    if not _fits(found, column):
+    if not _fits(found, column.dtype):
         return [f"its {kind} '{column.name}' is {found}, and {column.dtype.value} is needed: convert it"]
     try:
-        _cast(spine[column.name], column)
-    except pa.ArrowInvalid as error:
+        values = _cast(spine[column.name], column)
+    except pa.ArrowException as error:
         return [f"its {kind} '{column.name}' does not fit {column.dtype.value}: {error}"]
+    if column.dtype.kind is Kind.EMBEDDING and (lacking := pc.list_flatten(values).null_count):
+        return [f"its {kind} '{column.name}' lacks {lacking} items: an embedding has no null items"]
     return []
 
 
-def _fits(found: pa.DataType, column: Column) -> bool:
-    """Whether values of the type can be read as the column's without a guess: widening, or the same kind of thing."""
+def _fits(found: pa.DataType, dtype: DType) -> bool:  # noqa: C901, PLR0911 - one answer for each kind
+    """Whether values of the type can be read as ours without a guess: widening, or the same kind of thing."""
     if pa.types.is_null(found):
         return True
     if pa.types.is_dictionary(found):
-        return _fits(found.value_type, column)
-    if column.dtype.is_integer:
-        return bool(pa.types.is_integer(found))
-    if column.dtype.is_float:
-        return bool(pa.types.is_integer(found) or pa.types.is_floating(found))
-    if pa.types.is_large_string(found) or pa.types.is_string_view(found):
-        found = pa.string()
-    if pa.types.is_timestamp(found):
-        found = arrow_type(column.dtype) if is_moment(arrow_type(column.dtype)) else found
-    return bool(found == arrow_type(column.dtype))
+        return _fits(found.value_type, dtype)
+    match dtype.kind:
+        case Kind.INT8 | Kind.INT16 | Kind.INT32 | Kind.INT64:
+            return bool(pa.types.is_integer(found))
+        case Kind.FLOAT32 | Kind.FLOAT64:
+            return bool(pa.types.is_integer(found) or pa.types.is_floating(found))
+        case Kind.STRING:
+            return bool(pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_string_view(found))
+        case Kind.TIMESTAMP:
+            return bool(pa.types.is_timestamp(found))
+        case Kind.DATE:
+            return bool(pa.types.is_date32(found) or pa.types.is_timestamp(found))
+        case Kind.BOOL:
+            return bool(pa.types.is_boolean(found))
+        case Kind.DECIMAL:
+            return bool(pa.types.is_integer(found) or pa.types.is_decimal(found))
+        case Kind.LIST:
+            assert dtype.item is not None  # noqa: S101 - a list has items
+            return (is_list(found) or pa.types.is_fixed_size_list(found)) and _fits(found.value_type, dtype.item)
+        case Kind.EMBEDDING:
+            may_have_size = is_list(found) or (pa.types.is_fixed_size_list(found) and found.list_size == dtype.size)
+            return may_have_size and _fits(found.value_type, DType.FLOAT32)
+        case _:
+            assert_never(dtype.kind)
 
 
 def _cast(values: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
-    if pa.types.is_timestamp(arrow_type(column.dtype)):
+    if column.dtype.kind is Kind.TIMESTAMP:
         return as_moments(values)
+    if column.dtype.kind is Kind.DECIMAL and pa.types.is_integer(values.type):
+        values = values.cast(_ANY_INTEGER)  # room for each value, where Arrow asks for room for every integer
     return values.cast(arrow_type(column.dtype), safe=True)

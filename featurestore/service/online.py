@@ -35,7 +35,7 @@ class OnlineBody(BaseModel):
     model: str | None = Field(None, description="A model version: name@3 or name@alias.")
     entities: list[dict[str, Any]] = Field(
         description=f"At most {MOST_ENTITIES} rows: join keys and request inputs by column. A value that JSON does not "
-        'know is written {"$float": "NaN"}, {"$date": "…"} or {"$timestamp": "…"}.'
+        'know is written {"$float": "NaN"}, {"$decimal": "1.50"}, {"$date": "…"} or {"$timestamp": "…"}, in lists too.'
     )
     at: str | None = Field(None, description="For a replay: the moment asked for, ISO 8601. By default it is now.")
 
@@ -43,9 +43,12 @@ class OnlineBody(BaseModel):
 class OnlineColumnAnswer(BaseModel):
     name: str
     reference: str
-    dtype: str
+    dtype: str = Field(description="Such as int64, decimal(18, 2), list(string) or embedding(384).")
     fingerprint: str
-    values: list[Any] = Field(description='Floats that JSON does not know are "NaN", "Infinity" and "-Infinity".')
+    values: list[Any] = Field(
+        description='Floats that JSON does not know are "NaN", "Infinity" and "-Infinity"; decimals are text with all '
+        'their digits, such as "12.50"; dates and timestamps are ISO 8601; lists and embeddings are lists of values.'
+    )
     statuses: list[str] = Field(description="For each value: present, null, missing or expired.")
     event_timestamps: list[str | None]
 

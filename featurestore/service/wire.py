@@ -1,8 +1,10 @@
 """Values between Python and JSON, the same for every route: exact, strict, and readable without us.
 
 JSON proper has no NaN, no infinities and no timestamps: they travel as the texts `NaN`, `Infinity`, `-Infinity` and
-ISO 8601 with `Z`. In a request's rows a value may also say what it is, as `{"$float": "NaN"}`, `{"$date": "…"}` or
-`{"$timestamp": "…"}`: so a client can send any value without it being taken for a text.
+ISO 8601 with `Z`. A decimal travels as text with all the digits of its scale, such as `12.50`, because many readers
+take a number for a double. Lists and embeddings are lists of values. In a request's rows a value, or an item of a list,
+may also say what it is, as `{"$float": "NaN"}`, `{"$decimal": "12.50"}`, `{"$date": "…"}` or `{"$timestamp": "…"}`: so
+a client can send any value without it being taken for a text.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from featurestore.errors import EntityRowsError, InvalidRequest
 from featurestore.spec.names import show_duration
@@ -31,8 +35,17 @@ def value_json(value: object) -> Json:
             return moment_json(value)
         case date():
             return value.isoformat()
+        case Decimal():
+            return f"{value:f}"
+        case list():
+            return value if _is_json(value) else [value_json(item) for item in value]
         case _:
             raise TypeError(f"{type(value).__name__} is no value of a feature")
+
+
+def _is_json(items: list[Any]) -> bool:
+    """Whether a list is as JSON has it: an embedding mostly is, and item by item 100 of 384 took 35 ms instead of 2."""
+    return set(map(type, items)) == {float} and all(map(math.isfinite, items))
 
 
 def moment_json(moment: datetime | None) -> str | None:
@@ -64,21 +77,28 @@ def moment_of(text: str | None, *, what: str) -> datetime | None:
 def rows_of(rows: list[dict[str, Json]]) -> list[Mapping[str, object]]:
     """A request's rows with the values that say what they are taken out of their wrapping. Raises EntityRowsError."""
     return [
-        {name: _unwrapped(value, index, name) if isinstance(value, dict) else value for name, value in row.items()}
+        {
+            name: _unwrapped(value, index, name) if isinstance(value, dict | list) else value
+            for name, value in row.items()
+        }
         for index, row in enumerate(rows)
     ]
 
 
-def _unwrapped(value: dict[str, Json], index: int, name: str) -> object:
+def _unwrapped(value: dict[str, Json] | list[Json], index: int, name: str) -> object:
+    if isinstance(value, list):
+        return [_unwrapped(item, index, name) if isinstance(item, dict) else item for item in value]
     try:
         match value:
             case {"$float": str(text), **rest} if not rest and text in _FLOATS:
                 return _FLOATS[text]
+            case {"$decimal": str(text), **rest} if not rest:
+                return Decimal(text)
             case {"$date": str(text), **rest} if not rest:
                 return date.fromisoformat(text)
             case {"$timestamp": str(text), **rest} if not rest:
                 return datetime.fromisoformat(text)
-    except ValueError as error:
+    except (ValueError, InvalidOperation) as error:
         raise EntityRowsError(f"Row {index}: '{name}' is {value!r:.80}: {error}") from error
     raise EntityRowsError(f"Row {index}: '{name}' is {value!r:.80}, expected a text, a number, true, false or null")
 

@@ -41,7 +41,10 @@ class Entity:
         for key, dtype in join_keys.items():
             check_name("join key", key)
             if not isinstance(dtype, DType) or not dtype.can_be_key:
-                raise InvalidDeclaration(f"{site}: join key '{key}' of entity '{name}' can not be of type {dtype!r}")
+                raise InvalidDeclaration(
+                    f"{site}: join key '{key}' of entity '{name}' can not be of type {dtype!r}: keys are compared for "
+                    "equality, so they are bool, integer, string, date or timestamp"
+                )
         object.__setattr__(self, "name", check_name("entity", name))
         object.__setattr__(self, "join_keys", tuple(join_keys.items()))
         object.__setattr__(self, "description", description)

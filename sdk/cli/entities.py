@@ -10,11 +10,11 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import typer
 
-from featurestore.spec.dtypes import DType
+from featurestore.spec.dtypes import DType, Kind
 
 _PART = re.compile(r"((?:[^\\,]|\\.)*)(,|$)", re.DOTALL)
 
@@ -44,7 +44,7 @@ def column_types(catalog: Mapping[str, Any], service: str | None) -> dict[str, D
     everywhere += [column for feature in catalog["on_demand"] for column in feature["inputs"]]
     everywhere += [column for one in catalog["services"] for column in one["inputs"]]
     asked = [column for one in catalog["services"] if one["name"] == service for column in one["inputs"]]
-    return {column["name"]: DType(column["dtype"]) for column in (*everywhere, *asked)}
+    return {column["name"]: DType.parse(column["dtype"]) for column in (*everywhere, *asked)}
 
 
 def typed_entity(texts: Mapping[str, str], types: Mapping[str, DType]) -> dict[str, object]:
@@ -59,18 +59,22 @@ def typed_entity(texts: Mapping[str, str], types: Mapping[str, DType]) -> dict[s
 
 def typed_value(column: str, text: str, dtype: DType) -> object:
     """Nothing after the `=` is null, but for strings, which may be empty. Raises BadParameter."""
-    if text == "" and dtype is not DType.STRING:
+    if text == "" and dtype != DType.STRING:
         return None
     try:
-        match dtype:
-            case DType.BOOL:
+        match dtype.kind:
+            case Kind.BOOL:
                 return {"true": True, "false": False}[text.lower()]
-            case DType.INT8 | DType.INT16 | DType.INT32 | DType.INT64:
+            case Kind.INT8 | Kind.INT16 | Kind.INT32 | Kind.INT64:
                 return int(text)
-            case DType.FLOAT32 | DType.FLOAT64:
+            case Kind.FLOAT32 | Kind.FLOAT64:
                 return float(text)
-            case DType.STRING | DType.DATE | DType.TIMESTAMP:
-                return text  # dates and moments are read from ISO 8601 by whoever is asked
+            case Kind.STRING | Kind.DATE | Kind.TIMESTAMP | Kind.DECIMAL:
+                return text  # dates, moments and decimals are read from their text by whoever is asked
+            case Kind.LIST | Kind.EMBEDDING:
+                return _listed(text)
+            case _:
+                assert_never(dtype.kind)
     except (ValueError, KeyError) as error:
         raise typer.BadParameter(f"{column}={text} is no {dtype.value}", param_hint="--entity") from error
 
@@ -85,6 +89,15 @@ def read_entities(file: Path) -> list[dict[str, Any]]:
     if not isinstance(entities, Sequence) or not all(isinstance(entity, dict) for entity in entities):
         raise typer.BadParameter(f"{file} is not a list of objects", param_hint="--entities")
     return list(entities)
+
+
+def _listed(text: str) -> list[Any]:
+    """A list as JSON; the commas between its items have a backslash before them, as any comma of a value."""
+    match json.loads(text):
+        case list() as listed:
+            return listed
+        case _:
+            raise ValueError(f"{text} is no list")
 
 
 def _parts(text: str) -> list[str]:

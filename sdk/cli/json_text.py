@@ -1,7 +1,8 @@
 """Strict JSON of what commands answer: any reader can parse it, and nothing is lost on the way.
 
-JSON has no NaN and no infinities: they are written as the strings `NaN`, `Infinity` and `-Infinity`. Moments are ISO
-8601 in UTC with a `Z`, dates are ISO 8601, durations are written as definitions write them (`1h`, `7d`).
+JSON has no NaN and no infinities: they are written as the strings `NaN`, `Infinity` and `-Infinity`. Decimals are
+strings with all their digits, moments ISO 8601 in UTC with a `Z`, dates ISO 8601, and durations are written as
+definitions write them (`1h`, `7d`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 
@@ -46,6 +48,8 @@ def _text(value: object) -> str:
             return utc.replace(tzinfo=None).isoformat() + "Z"
         case date():
             return value.isoformat()
+        case Decimal():
+            return f"{value:f}"
         case timedelta():
             return show_duration(value)
         case Enum():

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from sdk.cli.json_text import json_text
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 # Wide enough that tables written into a file or a pipe keep each row on one line.
 _WIDTH_WITHOUT_TERMINAL = 240
+_ITEMS_SHOWN = 8
 
 
 class Output(Protocol):
@@ -88,7 +90,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Renderabl
     return made
 
 
-def shown(value: object) -> str:
+def shown(value: object) -> str:  # noqa: PLR0911 - one answer for each kind
     """A value for people."""
     match value:
         case None:
@@ -99,8 +101,19 @@ def shown(value: object) -> str:
             return f"{value:,}"
         case datetime():
             return show_moment(value)
+        case Decimal():
+            return f"{value:f}"
+        case list():
+            items = [_shown_item(item) for item in value[:_ITEMS_SHOWN]]
+            more = [f"… {len(value)} items"] if len(value) > _ITEMS_SHOWN else []
+            return f"[{', '.join([*items, *more])}]"
         case _:
             return str(value)
+
+
+def _shown_item(item: object) -> str:
+    """Within a list, a comma stands between items alone."""
+    return str(item) if isinstance(item, int) and not isinstance(item, bool) else shown(item)
 
 
 def console_on(stream: TextIO) -> Console:

@@ -325,3 +325,45 @@ def test_every_float_comes_back_as_it_was(engine: Engine, tmp_path: Path, kind: 
 
     assert found.type == kind
     assert [repr(value) for value in found.to_pylist()] == [repr(value) for value in values.to_pylist()]
+
+
+def test_lists_of_one_size_keep_it_in_files_which_do_not_know_it(engine: Engine, tmp_path: Path) -> None:
+    vectors = pa.table(
+        {
+            "e": pa.array([[1.0, -0.0], None, [math.inf, 2.0]], pa.list_(pa.float32(), 2)),
+            "n": pa.array([[1], [None], None], pa.list_(pa.int16(), 1)),
+            "other": pa.array([[{"x": 1}]] * 3, pa.list_(pa.struct([("x", pa.int64())]), 1)),
+            "free": [[1.0], [], None],
+        }
+    )
+
+    found = engine.stream(query("SELECT * FROM vectors", vectors=files(tmp_path / "vectors", vectors))).read_all()
+
+    assert found.schema.field("e").type == pa.list_(pa.float32(), 2)
+    assert found.schema.field("n").type == pa.list_(pa.int16(), 1)
+    assert repr(found.to_pylist()) == repr(vectors.to_pylist())
+
+
+def test_files_whose_lists_have_another_size_than_was_said_are_refused(engine: Engine, tmp_path: Path) -> None:
+    found = files(tmp_path / "vectors", pa.table({"e": pa.array([[1.0, 2.0]], pa.list_(pa.float32()))}))
+    sized = ParquetFiles(found.paths, pa.schema([("e", pa.list_(pa.float32(), 3))]))
+
+    with pytest.raises(QueryError, match="Cannot cast list with length 2 to array with length 3"):
+        engine.stream(query("SELECT * FROM vectors", vectors=sized)).read_all()
+
+
+def test_a_null_among_lists_of_one_size_is_written_so_that_others_can_read_it(engine: Engine, tmp_path: Path) -> None:
+    vectors = pa.table(
+        {
+            "e": pa.array([[1.0, -0.0], None, [math.inf, 2.0]], pa.list_(pa.float32(), 2)),
+            "n": [3, 1, 2],
+            "day": ["d"] * 3,
+        }
+    )
+
+    for sql in ("SELECT * FROM vectors ORDER BY n", "SELECT day, n, e AS e FROM vectors ORDER BY n"):
+        [file] = engine.write(query(sql, vectors=vectors), str(tmp_path), partition_by="day")
+
+        found = pq.read_table(tmp_path / file.path, partitioning=None)
+        assert found["e"].to_pylist() == [None, [math.inf, 2.0], [1.0, -0.0]]
+        assert found["n"].to_pylist() == [1, 2, 3]

@@ -307,3 +307,17 @@ def test_a_table_that_was_never_created_is_not_applied(store: OfflineStore) -> N
         store.snapshot(TABLE)
     with pytest.raises(NotApplied):
         store.replace(TABLE, days(1, 1), (), based_on=0)
+
+
+def test_a_table_has_the_types_that_it_was_created_with(store: OfflineStore) -> None:
+    types = pa.schema(
+        [
+            ("price", pa.decimal128(38, 10)),
+            ("words", pa.list_(pa.field("element", pa.string()))),
+            ("prices", pa.list_(pa.field("element", pa.decimal128(9, 2)))),
+            ("vector", pa.list_(pa.field("element", pa.float32()), 384)),
+        ]
+    )
+    store.create("typed@1", types.append(pa.field(DAY_COLUMN, pa.string())))
+
+    assert store.snapshot("typed@1").files.schema == types

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from featurestore.adapters.sqlite_online import SqliteOnlineStore
 from featurestore.errors import EntityRowsError
 from featurestore.graph.resolved import Column
 from featurestore.ports.online_store import OnlineStore, OnlineTable, TableRead, TableRows, WriteCount
+from featurestore.spec import dtypes
 from featurestore.spec.dtypes import DType
 from tests.online_rows import DELAYS, NOON, Row, after, delay_of, delays, read_one, rows_of, stored
 
@@ -200,6 +202,40 @@ def test_dates_moments_and_booleans_can_be_keys_and_values(store: OnlineStore) -
 
     assert read_one(store, DAILY, *[row[:3] for row in rows]).rows == [stored(row, keys=3) for row in rows]
     assert sorted(store.sample_keys(DAILY, 3)) == sorted(row[:3] for row in rows)
+
+
+def test_decimals_lists_and_embeddings_can_be_values(store: OnlineStore) -> None:
+    kinds = {
+        "price": dtypes.Decimal(38, 2),
+        "words": dtypes.List(DType.STRING),
+        "days": dtypes.List(DType.DATE),
+        "moments": dtypes.List(DType.TIMESTAMP),
+        "prices": dtypes.List(dtypes.Decimal(4, 2)),
+        "vector": dtypes.Embedding(2),
+    }
+    table = OnlineTable("typed@4", (Column("id", DType.INT64),), tuple(Column(*kind) for kind in kinds.items()))
+    cent, ends = Decimal("0.01"), [date(1, 1, 1), date(9999, 12, 31)]
+    rows: list[Row] = [
+        (
+            1,
+            NOON,
+            NOON,
+            Decimal("9" * 36 + ".99"),
+            ["", None, "Łódź"],
+            ends,
+            [NOON, None],
+            [cent, None],
+            [-0.0, 2.0**-149],
+        ),
+        (2, NOON, NOON, Decimal("-0.01"), [], [], [], [], [float("inf"), float("-inf")]),
+        (3, NOON, NOON, None, None, None, None, None, None),
+    ]
+
+    store.write_newer(table, rows_of(table, rows))
+
+    found = read_one(store, table, (1,), (2,), (3,)).rows
+    assert found == [stored(row) for row in rows]
+    assert repr(found[0]) == repr(stored(rows[0]))
 
 
 def test_a_table_without_keys_has_one_row_at_the_empty_key(store: OnlineStore) -> None:

@@ -15,6 +15,7 @@ from featurestore.adapters.memory_state import MemoryCatalog, MemoryCoverage, Me
 from featurestore.adapters.sql_database import Database, upgrade
 from featurestore.adapters.sql_state import SqlCatalog, SqlCoverage, SqlDatasets, SqlMaterializations
 from featurestore.adapters.sql_tables import STATE_MIGRATIONS
+from featurestore.adapters.sql_values import to_json
 from featurestore.errors import ConcurrentChange, UnknownName
 from featurestore.graph.resolved import (
     Column,
@@ -44,6 +45,7 @@ from featurestore.ports.state import (
     MaterializationState,
     PinnedTable,
 )
+from featurestore.spec import dtypes
 from featurestore.spec.aggregate import Function
 from featurestore.spec.dtypes import DType
 
@@ -339,3 +341,18 @@ def test_a_forgotten_table_is_not_filled_and_others_stay(state: State) -> None:
 
     assert state.coverage.coverage("t").fills == ()
     assert state.coverage.coverage("other").fills == (fill(0, 2),)
+
+
+def test_types_with_arguments_are_stored_as_their_text_and_come_back(state: State) -> None:
+    types = (dtypes.Decimal(18, 2), dtypes.List(dtypes.Decimal(4, 1)), dtypes.Embedding(384))
+    features = tuple(replace(DELAYS.features[0], name=f"x{number}", dtype=dtype) for number, dtype in enumerate(types))
+    graph = replace(GRAPH, views=(replace(DELAYS, features=features),))
+    state.catalog.promote(graph, NOON, replacing=None)
+
+    current = state.catalog.current()
+
+    assert current is not None
+    assert current.graph == graph
+    assert [text in to_json(graph) for text in ('"decimal(18, 2)"', '"list(decimal(4, 1))"', '"embedding(384)"')] == [
+        True
+    ] * 3

@@ -58,9 +58,16 @@ def _graph() -> Graph:
         ],
     )  # fmt: skip
     everyone = FeatureView("everyone", sql="SELECT landed AS event_timestamp, loaded AS known_at, delay FROM flights")
+    typed = FeatureView(
+        "typed", entity=plane, source=source,
+        features=[
+            "fare", Feature("gates", '["Gate"]'), Feature("pair", "[delay, seats]::FLOAT[2]"),
+            Feature("past", "[delay]"),
+        ],
+    )  # fmt: skip
     slack = OnDemandFeature("slack", expression="minutes - rows:delay", inputs={"minutes": DType.FLOAT64})
     service = FeatureService("service", features=[rows.role("next", tail="next_tail"), slack])
-    graph = resolve(source, rows, windows, aggregates, everyone, service)
+    graph = resolve(source, rows, windows, aggregates, everyone, typed, service)
     return replace(graph, views=tuple(replace(view, fingerprint="0" * 64) for view in graph.views))
 
 
@@ -78,6 +85,7 @@ def features(*references: str) -> FeatureSet:
 QUERIES: dict[str, Callable[[], exp.Query]] = {
     "stored_rows_of_a_row_level_view": lambda: stored_rows(view("rows"), Interval(MARCH, APRIL)),
     "stored_rows_of_a_windowed_view": lambda: stored_rows(view("windows"), Interval(MARCH, APRIL)),
+    "stored_rows_of_types_with_arguments": lambda: stored_rows(view("typed"), Interval(MARCH, APRIL)),
     "rejected_rows": lambda: rejected_rows(view("rows")),
     "rejected_rows_without_entity": lambda: rejected_rows(view("everyone")),
     "on_demand_rows": lambda: on_demand_rows(features("next_rows:late", "slack")),

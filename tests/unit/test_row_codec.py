@@ -1,40 +1,28 @@
 from __future__ import annotations
 
-import math
 import struct
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurestore.adapters.row_codec import TIME_BYTES, CodecCache, RowCodec, decode_moment, encode_moment
 from featurestore.errors import EntityRowsError, StoreCorrupted
 from featurestore.graph.resolved import Column
 from featurestore.ports.online_store import OnlineTable
-from featurestore.spec.dtypes import DType
+from featurestore.spec.dtypes import DType, Embedding
 from tests.online_rows import NOON, Row, after, rows_of
+from tests.property.every_type import TYPES, exact, values
 
-MOMENTS = st.datetimes(timezones=st.just(UTC))
-TEXTS = st.text(st.characters(codec="utf-8"))
-VALUES: dict[DType, st.SearchStrategy[object]] = {
-    DType.BOOL: st.booleans(),
-    DType.INT8: st.integers(-(2**7), 2**7 - 1),
-    DType.INT16: st.integers(-(2**15), 2**15 - 1),
-    DType.INT32: st.integers(-(2**31), 2**31 - 1),
-    DType.INT64: st.integers(-(2**63), 2**63 - 1),
-    DType.FLOAT32: st.floats(width=32),
-    DType.FLOAT64: st.floats(),
-    DType.STRING: TEXTS,
-    DType.DATE: st.dates(),
-    DType.TIMESTAMP: MOMENTS,
-}
+MOMENTS = values(DType.TIMESTAMP)
+TEXTS = values(DType.STRING)
 EVERY_TYPE = OnlineTable(
     "everything@1",
-    tuple(Column(f"k_{d.value}", d) for d in DType if d.can_be_key),
-    tuple(Column(d.value, d) for d in DType),
+    tuple(Column(f"k_{d.value}", d) for d in TYPES if d.can_be_key),
+    tuple(Column(d.value, d) for d in TYPES),
 )
 TEXT_KEY = OnlineTable("text@1", (Column("id", DType.STRING),), (Column("x", DType.FLOAT64),))
 
@@ -48,29 +36,22 @@ def encoded(table: OnlineTable, *rows: Row) -> list[tuple[bytes, bytes]]:
     return [pair for batch in rows_of(table, rows) for pair in codec.encode_rows(batch)]
 
 
-def bits(value: object) -> object:
-    """The value so that NaN equals NaN, and 0.0 is not -0.0."""
-    if isinstance(value, float):
-        return "nan" if math.isnan(value) else struct.pack(">d", value)
-    return type(value), value
-
-
 @given(
-    st.tuples(*[VALUES[column.dtype] for column in EVERY_TYPE.keys]),
+    st.tuples(*[values(column.dtype) for column in EVERY_TYPE.keys]),
     MOMENTS,
     MOMENTS,
-    st.tuples(*[st.none() | VALUES[column.dtype] for column in EVERY_TYPE.values]),
+    st.tuples(*[st.none() | values(column.dtype) for column in EVERY_TYPE.values]),
 )
-def test_every_key_and_row_comes_back_exactly(key: Row, event: datetime, known: datetime, values: Row) -> None:
+def test_every_key_and_row_comes_back_exactly(key: Row, event: datetime, known: datetime, row_values: Row) -> None:
     codec = RowCodec(EVERY_TYPE)
 
-    [(key_bytes, row_bytes)] = encoded(EVERY_TYPE, (*key, event, known, *values))
+    [(key_bytes, row_bytes)] = encoded(EVERY_TYPE, (*key, event, known, *row_values))
     row = codec.decode_row(row_bytes)
 
     assert codec.encode_key(key) == key_bytes
     assert codec.decode_key(key_bytes) == key
     assert (row.event_timestamp, row.known_at) == (event, known)
-    assert [bits(value) for value in row.values] == [bits(value) for value in values]
+    assert [exact(value) for value in row.values] == [exact(value) for value in row_values]
 
 
 @given(st.tuples(MOMENTS, MOMENTS), st.tuples(MOMENTS, MOMENTS))
@@ -198,6 +179,39 @@ def test_a_batch_slice_encodes_its_own_rows_only() -> None:
     [batch] = rows_of(TEXT_KEY, rows)
 
     assert list(codec.encode_rows(batch.slice(3, 2))) == encoded(TEXT_KEY, *rows[3:5])
+
+
+def test_embeddings_take_four_bytes_an_item_and_a_slice_has_its_own() -> None:
+    table = OnlineTable("e@1", (Column("id", DType.STRING),), (Column("vector", Embedding(100)),))
+    rows = [(str(n), NOON, NOON, None if n % 3 == 0 else [float(n)] * 100) for n in range(10)]
+    [batch] = rows_of(table, rows)
+
+    found = list(RowCodec(table).encode_rows(batch.slice(4, 4)))
+
+    assert found == encoded(table, *rows[4:8])
+    assert [RowCodec(table).decode_row(row).values[0] for _, row in found] == [row[3] for row in rows[4:8]]
+    assert len(found[0][1]) == 20 + 1 + 3 + 400  # the header, then msgpack: a list of one, whose item has 400 bytes
+
+
+@pytest.mark.parametrize("dtype", TYPES, ids=str)
+@settings(max_examples=10)
+@given(data=st.data())
+def test_a_slice_of_any_type_encodes_its_own_values_only(dtype: DType, data: st.DataObject) -> None:
+    table = OnlineTable("s@1", (Column("id", DType.INT64),), (Column("x", dtype),))
+    found = data.draw(st.lists(st.none() | values(dtype), min_size=5, max_size=5))
+    rows = [(number, NOON, NOON, value) for number, value in enumerate(found)]
+    [batch] = rows_of(table, rows)
+
+    assert list(RowCodec(table).encode_rows(batch.slice(2, 2))) == encoded(table, *rows[2:4])
+
+
+def test_an_embedding_of_another_length_is_corrupted() -> None:
+    three, four = (OnlineTable("e@1", (), (Column("vector", Embedding(size)),)) for size in (3, 4))
+    [(_, row)] = encoded(four, (NOON, NOON, [1.0] * 4))
+    header = encoded(three, (NOON, NOON, [1.0] * 3))[0][1][:20]
+
+    with pytest.raises(StoreCorrupted, match="Expected a row"):
+        RowCodec(three).decode_row(header + row[20:])
 
 
 def test_the_payload_of_a_float_survives_bit_by_bit() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from featurestore.spec.aggregate import Aggregate, Feature
-from featurestore.spec.dtypes import DType
+from featurestore.spec.aggregate import Aggregate, Feature, Parameterized, last_n
+from featurestore.spec.dtypes import Decimal, DType, Embedding, List
 from featurestore.spec.entity import Entity
 from featurestore.spec.feature_view import FeatureView
 from tests.unit.graph.resolving import aircraft, flights, problems, resolve
@@ -23,6 +25,14 @@ from tests.unit.graph.resolving import aircraft, flights, problems, resolve
         ("landed::DATE", DType.DATE),
         ("landed", DType.TIMESTAMP),
         ("landed::TIMESTAMP", DType.TIMESTAMP),
+        ("fare", Decimal(10, 2)),
+        ("seats * 1.5", Decimal(12, 1)),
+        ("seats::HUGEINT", Decimal(38)),
+        ("[seats, NULL]", List(DType.INT32)),
+        ("[fare]", List(Decimal(10, 2))),
+        ("[landed::TIMESTAMP]", List(DType.TIMESTAMP)),
+        ("string_split(carrier, ' ')", List(DType.STRING)),
+        ("[delay, seats]::FLOAT[2]", Embedding(2)),
     ],
 )
 def test_a_feature_has_the_type_of_its_expression(expression: str, dtype: DType) -> None:
@@ -30,7 +40,16 @@ def test_a_feature_has_the_type_of_its_expression(expression: str, dtype: DType)
 
     view = resolve(source, FeatureView("v", entity=aircraft(), source=source, features=[Feature("x", expression)]))
 
-    assert view.view("v").feature("x").dtype is dtype
+    assert view.view("v").feature("x").dtype == dtype
+
+
+@pytest.mark.parametrize("expression", ["[[seats]]", "[delay]::DOUBLE[1]", "{'seats': seats}", "landed::TIME"])
+def test_what_no_type_holds_is_refused_with_those_that_there_are(expression: str) -> None:
+    source = flights()
+
+    [found] = problems(source, FeatureView("v", entity=aircraft(), source=source, features=[Feature("x", expression)]))
+
+    assert re.match(r"'x' of view 'v' is .*, which a feature can not be \(CAST it to one of bool, int8, ", found)
 
 
 @pytest.mark.parametrize(
@@ -47,33 +66,48 @@ def test_a_feature_has_the_type_of_its_expression(expression: str, dtype: DType)
         ("delay::REAL", "max", DType.FLOAT32),
         ("carrier", "min", DType.STRING),
         ("landed", "max", DType.TIMESTAMP),
+        ("fare", "min", Decimal(10, 2)),
+        ("fare", last_n(3), List(Decimal(10, 2))),
+        ("carrier", last_n(3), List(DType.STRING)),
+        ("fare", "count_distinct", DType.INT64),
+        ("fare", "count", DType.INT64),
+        ("[seats]", "count", DType.INT64),
     ],
 )
-def test_an_aggregate_has_the_type_of_its_function(expression: str, function: str, dtype: DType) -> None:
+def test_an_aggregate_has_the_type_of_its_function(
+    expression: str, function: str | Parameterized, dtype: DType
+) -> None:
     source = flights()
     aggregate = Aggregate(expression, function, windows=["1d"], name="x")
 
     graph = resolve(source, FeatureView("v", entity=aircraft(), source=source, every="1h", features=[aggregate]))
 
-    assert graph.view("v").feature("x_1d").dtype is dtype
+    assert graph.view("v").feature("x_1d").dtype == dtype
 
 
 def test_every_type_that_does_not_fit_is_told_at_once() -> None:
     source = flights()
     by_seats = Entity("by_seats", join_keys={"seats": DType.INT64})
-    rows = FeatureView("rows", entity=by_seats, source=source, features=["fare", "delay"])
-    aggregates = [Aggregate("carrier", "mean", windows=["1d"]), Aggregate("landed", "sum", windows=["1d"])]
+    rows = FeatureView("rows", entity=by_seats, source=source, features=[Feature("pause", "landed - loaded"), "delay"])
+    wrong = {"a": ("carrier", "mean"), "b": ("landed", "sum"), "c": ("fare", "mean"), "d": ("[seats]", "max")}
+    aggregates = [Aggregate(*asked, windows=["1d"], name=name) for name, asked in wrong.items()]
     windows = FeatureView("windows", entity=aircraft(), source=source, every="1h", features=aggregates)
 
     found = problems(source, rows, windows)
 
     assert {problem.split(" (")[0].split("128")[0] for problem in found} == {
         "join key 'seats' of entity 'by_seats' is declared as int64, and view 'rows' has it as int32",
-        "'fare' of view 'rows' is decimal",
-        "'carrier_mean_1d' of view 'windows' takes the mean of string values",
-        "'landed_sum_1d' of view 'windows' takes the sum of timestamp[us, tz=UTC] values",
+        "'pause' of view 'rows' is month_day_nano_interval, which a feature can not be",
+        "'a_1d' of view 'windows' takes the mean of string values",
+        "'b_1d' of view 'windows' takes the sum of timestamp[us, tz=UTC] values",
+        "'c_1d' of view 'windows' takes the mean of decimal",
+        "'d_1d' of view 'windows' takes the max of list<l: int32> values",
     }
-    assert "(CAST it to one of bool, int8, int16, int32" in "".join(found)
+    told = "".join(found)
+    assert "timestamp, decimal(precision, scale), list(item), embedding(size))" in told
+    assert "(only numbers and booleans have a sum)" in told
+    assert "(windows add up no decimals: CAST them to DOUBLE, or to whole cents as BIGINT)" in told
+    assert "(windows only count such values: " in told
 
 
 def test_an_expression_the_engine_refuses_is_a_problem_with_the_engines_reason() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import re
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,7 +13,9 @@ import pytest
 from featurestore.errors import EntityRowsError
 from featurestore.graph.resolved import Column
 from featurestore.operations.entity_rows import typed_columns
+from featurestore.spec import dtypes
 from featurestore.spec.dtypes import DType
+from tests.property.every_type import TYPES, exact
 
 
 def typed(value: object, dtype: DType) -> object:
@@ -31,16 +36,25 @@ def typed(value: object, dtype: DType) -> object:
         (date(2013, 3, 10), DType.DATE, date(2013, 3, 10)),
         ("2013-03-10T12:00:00", DType.TIMESTAMP, datetime(2013, 3, 10, 12, tzinfo=UTC)),
         ("2013-03-10T12:00:00+02:00", DType.TIMESTAMP, datetime(2013, 3, 10, 10, tzinfo=UTC)),
+        ("1.5", dtypes.Decimal(4, 2), Decimal("1.50")),
+        ("-1e1", dtypes.Decimal(4, 2), Decimal("-10.00")),
+        (Decimal("99.990"), dtypes.Decimal(4, 2), Decimal("99.99")),
+        (7, dtypes.Decimal(38, 37), Decimal(7)),
+        (10**38 - 1, dtypes.Decimal(38), Decimal(10**38 - 1)),
+        ((1, None), dtypes.List(DType.INT8), [1, None]),
+        ([], dtypes.List(DType.STRING), []),
+        (["2013-03-10"], dtypes.List(DType.DATE), [date(2013, 3, 10)]),
+        ([1, "NaN"], dtypes.List(DType.FLOAT64), [1.0, math.nan]),
+        ([1, 0.5], dtypes.Embedding(2), [1.0, 0.5]),
     ],
 )
 def test_a_value_becomes_its_types_python_value(value: object, dtype: DType, expected: object) -> None:
     found = typed(value, dtype)
 
-    assert found == expected
-    assert type(found) is type(expected)
+    assert exact(found) == exact(expected)
 
 
-@pytest.mark.parametrize("dtype", DType)
+@pytest.mark.parametrize("dtype", TYPES, ids=str)
 def test_null_is_a_value_of_every_type(dtype: DType) -> None:
     assert typed(None, dtype) is None
 
@@ -66,11 +80,34 @@ def test_null_is_a_value_of_every_type(dtype: DType) -> None:
         (0, DType.TIMESTAMP),
         ("0001-01-01T00:00:00+05:00", DType.TIMESTAMP),
         ([], DType.STRING),
+        ("x", dtypes.List(DType.STRING)),
+        ([128], dtypes.List(DType.INT8)),
+        ([[1]], dtypes.List(DType.INT8)),
+        ([1.0], dtypes.Embedding(2)),
+        ([1.0, None], dtypes.Embedding(2)),
+        ([1.0, "x"], dtypes.Embedding(2)),
+        ("[1, 2]", dtypes.Embedding(2)),
     ],
 )
 def test_a_value_of_another_type_is_refused_with_row_and_column(value: object, dtype: DType) -> None:
-    with pytest.raises(EntityRowsError, match=rf"Row 0: 'key' is .*, expected {dtype.value}$"):
+    with pytest.raises(EntityRowsError, match=rf"Row 0: 'key' is .*, expected {re.escape(dtype.value)}$"):
         typed(value, dtype)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        1.5, True, "", "x", "1.234", "100", "-100", 100, Decimal("1E+9"), Decimal("1e-999999"), "1e999999999", "NaN",
+        "Infinity", Decimal("nan"), Decimal("sNaN"), 10**400, [1],
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_what_is_not_exactly_a_decimal_is_refused_with_how_to_write_one(value: object) -> None:
+    expected = (
+        r"expected decimal\(4, 2\), as text such as '1\.50', a Decimal or an integer, with no more digits than that"
+    )
+    with pytest.raises(EntityRowsError, match=expected):
+        typed(value, dtypes.Decimal(4, 2))
 
 
 def test_a_missing_column_is_named_with_what_was_meant() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from featurestore.errors import SpineError
 from featurestore.graph.resolved import FeatureSet
 from featurestore.graph.selection import service_features
 from featurestore.operations.spine import as_kept, as_moments, check_spine, spine_relation
+from featurestore.spec import dtypes
 from featurestore.spec.dtypes import DType
 from featurestore.spec.feature_service import FeatureService
 from featurestore.spec.feature_view import FeatureView
@@ -146,3 +148,89 @@ def test_a_spine_is_kept_with_the_types_that_parquet_has() -> None:
 def test_a_column_that_parquet_can_not_hold_is_refused() -> None:
     with pytest.raises(SpineError, match="can not be kept as Parquet, leave that column out"):
         as_kept(spine(extra=pa.array([(1, 2, 3)], pa.month_day_nano_interval())))
+
+
+TYPED = service_features(
+    resolve(
+        flights(),
+        FeatureService(
+            "typed",
+            features=[
+                OnDemandFeature(
+                    "sized",
+                    expression="price + len(vector) + len(words) + len(moments)",
+                    inputs={
+                        "price": dtypes.Decimal(6, 2),
+                        "vector": dtypes.Embedding(2),
+                        "words": dtypes.List(DType.STRING),
+                        "moments": dtypes.List(DType.TIMESTAMP),
+                    },
+                )
+            ],
+        ),
+    ),
+    "typed",
+)
+
+
+def typed_spine(**changes: Any) -> pa.Table:
+    columns = {
+        "at": pa.array([NOON], MOMENT),
+        "price": pa.array([Decimal("1.50")]),
+        "vector": pa.array([[1.5, 2.0]]),
+        "words": [["a", None]],
+        "moments": pa.array([[NOON, None]], pa.list_(MOMENT)),
+    }
+    return pa.table(columns | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, {"price": Decimal("1.50"), "vector": [1.5, 2.0], "words": ["a", None]}),
+        ({"price": [7]}, {"price": Decimal("7.00")}),
+        ({"price": pa.array([Decimal("1.500")], pa.decimal256(60, 3))}, {"price": Decimal("1.50")}),
+        ({"price": pa.nulls(1)}, {"price": None}),
+        ({"vector": [[1, 2]]}, {"vector": [1.0, 2.0]}),
+        ({"vector": pa.array([[1.5, 2.0]], pa.list_(pa.float64(), 2))}, {"vector": [1.5, 2.0]}),
+        ({"vector": pa.array([[1.5, 2.0]], pa.large_list(pa.float16()))}, {"vector": [1.5, 2.0]}),
+        ({"vector": pa.array([None], pa.list_(pa.float32(), 2))}, {"vector": None}),
+        ({"words": pa.array([["a"]], pa.large_list(pa.large_string()))}, {"words": ["a"]}),
+        ({"words": [[]]}, {"words": []}),
+        ({"moments": pa.array([[0]], pa.list_(pa.timestamp("s")))}, {"moments": [datetime(1970, 1, 1, tzinfo=UTC)]}),
+    ],
+)
+def test_decimals_and_lists_are_read_in_whatever_form_they_come(
+    changes: dict[str, Any], expected: dict[str, object]
+) -> None:
+    table = typed_spine(**changes)
+    check_spine(table, TYPED, timestamp="at", label=None)
+
+    [row] = spine_relation(table, TYPED, timestamp="at").to_pylist()
+
+    assert {name: row[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"price": [1.5]}, "its request input 'price' is double, and decimal(6, 2) is needed: convert it"),
+        ({"price": ["1.5"]}, "its request input 'price' is string, and decimal(6, 2) is needed: convert it"),
+        ({"price": [10_000]}, "its request input 'price' does not fit decimal(6, 2)"),
+        ({"price": [Decimal("0.001")]}, "its request input 'price' does not fit decimal(6, 2)"),
+        ({"vector": [[1.0]]}, "its request input 'vector' does not fit embedding(2)"),
+        (
+            {"vector": pa.array([[1.0]], pa.list_(pa.float32(), 1))},
+            "is fixed_size_list<item: float>[1], and embedding(2)",
+        ),
+        ({"vector": pa.array([[1.0, 2.0]], pa.list_view(pa.float32()))}, "is list_view<item: float>, and embedding(2)"),
+        ({"vector": [[1.0, None]]}, "its request input 'vector' lacks 1 items: an embedding has no null items"),
+        ({"vector": [1.0]}, "its request input 'vector' is double, and embedding(2) is needed: convert it"),
+        ({"words": [[1]]}, "its request input 'words' is list<item: int64>, and list(string) is needed: convert it"),
+    ],
+)
+def test_decimals_and_lists_that_do_not_fit_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(SpineError) as raised:
+        check_spine(typed_spine(**changes), TYPED, timestamp="at", label=None)
+
+    assert message in raised.value.message

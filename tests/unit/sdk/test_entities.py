@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import typer
 
-from featurestore.spec.dtypes import DType
+from featurestore.spec.dtypes import Decimal, DType, Embedding, List
 from sdk.cli.entities import column_types, parse_entity, read_entities, typed_entity
 
 
@@ -41,15 +42,21 @@ def test_what_is_no_entity_is_refused(text: str) -> None:
         ("true", DType.BOOL, True),
         ("1e3", DType.FLOAT64, 1000.0),
         ("2013-01-01", DType.DATE, "2013-01-01"),
+        ("0.10", Decimal(4, 2), "0.10"),
+        ('["a", null]', List(DType.STRING), ["a", None]),
+        ("[1, 2.5]", Embedding(2), [1, 2.5]),
     ],
 )
 def test_a_text_becomes_a_value_of_its_column(text: str, dtype: DType, value: object) -> None:
     assert typed_entity({"key": text}, {"key": dtype}) == {"key": value}
 
 
-@pytest.mark.parametrize(("text", "dtype"), [("x", DType.INT64), ("1.5", DType.INT64), ("yes", DType.BOOL)])
+@pytest.mark.parametrize(
+    ("text", "dtype"),
+    [("x", DType.INT64), ("1.5", DType.INT64), ("yes", DType.BOOL), ("1", List(DType.INT64)), ("[1", Embedding(1))],
+)
 def test_a_text_of_another_type_is_refused_by_name(text: str, dtype: DType) -> None:
-    with pytest.raises(typer.BadParameter, match=f"key={text} is no {dtype.value}"):
+    with pytest.raises(typer.BadParameter, match=re.escape(f"key={text} is no {dtype.value}")):
         typed_entity({"key": text}, {"key": dtype})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
         (NOON, '"2026-01-31T12:00:00Z"'),
         (NOON.replace(microsecond=5, tzinfo=None), '"2026-01-31T12:00:00.000005Z"'),
         (date(2026, 1, 31), '"2026-01-31"'),
+        (Decimal("1E-10"), '"0.0000000001"'),
+        ([Decimal("1.50"), None], '["1.50", null]'),
         (timedelta(hours=1), '"1h"'),
         (Path("a/b"), '"a/b"'),
         (2**60, "1152921504606846976"),
