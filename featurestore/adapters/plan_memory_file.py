@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import msgspec
 
+from featurestore.adapters.stored_types import read, written
 from featurestore.ports.plan_memory import Remembered
 
 _LIBRARIES = ("duckdb", "pyarrow", "sqlglot", "msgspec", "knownat")
@@ -34,10 +35,10 @@ class PlanMemoryFile:
         digest, body = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
         if digest != _digest(body):
             return Remembered()
-        return msgspec.msgpack.decode(body, type=Remembered)
+        return msgspec.msgpack.decode(body, type=Remembered, dec_hook=read)
 
     def keep(self, remembered: Remembered) -> None:
-        body = msgspec.msgpack.encode(remembered)
+        body = msgspec.msgpack.encode(remembered, enc_hook=written)
         new = self._path.with_name(f"{self._path.name}.{uuid4().hex}")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)

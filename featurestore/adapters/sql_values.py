@@ -10,9 +10,9 @@ import msgspec
 from sqlalchemy import BigInteger, Dialect, Text
 from sqlalchemy.types import TypeDecorator
 
+from featurestore.adapters.stored_types import read, written
 from featurestore.errors import StoreCorrupted
 from featurestore.intervals import EPOCH
-from featurestore.spec.dtypes import DType
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -53,27 +53,14 @@ def to_json(value: object) -> str:
     The standard library writes it, because msgspec turns NaN and infinities into null, and a model's metrics may be
     just that. Here they are `NaN` and `Infinity`, which JSON proper does not know and PostgreSQL's JSON type refuses.
     """
-    return json.dumps(msgspec.to_builtins(value, enc_hook=_written), sort_keys=True, separators=(",", ":"))
+    return json.dumps(msgspec.to_builtins(value, enc_hook=written), sort_keys=True, separators=(",", ":"))
 
 
 def from_json(text: str, kind: Any) -> Any:
     try:
-        return msgspec.convert(json.loads(text), type=kind, dec_hook=_read)
+        return msgspec.convert(json.loads(text), type=kind, dec_hook=read)
     except ValueError as error:
         raise StoreCorrupted(
             f"The database holds a record that can not be read ({error}): it was changed by hand, "
             "or written by another version of Knownat."
         ) from error
-
-
-def _written(value: object) -> str:
-    """A column's type, as its text."""
-    if isinstance(value, DType):
-        return value.value
-    raise NotImplementedError(f"{type(value).__name__} has no form in JSON")
-
-
-def _read(kind: type, value: object) -> DType:
-    if kind is not DType:
-        raise NotImplementedError(f"{kind.__name__} can not be read from JSON")
-    return DType.parse(str(value))

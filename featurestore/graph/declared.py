@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from featurestore.graph.fingerprint import fingerprint
 from featurestore.spec.declarations import Declarations
+from featurestore.spec.dtypes import DType
 from featurestore.spec.feature_view import FeatureView
 
 
@@ -48,6 +49,8 @@ def _plain(value: object) -> object:
         return value
     if isinstance(value, tuple):
         return [_plain(member) for member in value]
+    if isinstance(value, DType):
+        return ["type", value.value]
     if isinstance(value, Enum):
         return ["enum", type(value).__name__, _plain(value.value)]
     if isinstance(value, timedelta):
