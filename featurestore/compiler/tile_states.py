@@ -16,7 +16,7 @@ from featurestore.compiler.trees import cast_to, column, function, number
 from featurestore.graph.resolved import TileInput
 from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
 from featurestore.spec.aggregate import Function
-from featurestore.spec.dtypes import DType
+from featurestore.spec.dtypes import MOST_DIGITS, DType, Kind
 
 FRACTION_BITS = 60
 SPECIAL_BITS = 40
@@ -111,6 +111,10 @@ def _count(state: StateColumn) -> exp.Expr:
 
 
 def _sum(state: StateColumn) -> exp.Expr:
+    dtype = state.input.dtype
+    if dtype.kind is Kind.DECIMAL:
+        digits = f"DECIMAL({MOST_DIGITS}, {dtype.scale})"
+        return cast_to(exp.Sum(this=cast_to(column(state.input.name), digits)), digits)
     return cast_to(exp.Sum(this=_whole(state)), _STORED_INTEGER)
 
 

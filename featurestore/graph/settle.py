@@ -30,7 +30,7 @@ from featurestore.graph.resolved import (
 )
 from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT, WrittenFeature
 from featurestore.spec.aggregate import Function
-from featurestore.spec.dtypes import OFFERED, DType, Kind, List
+from featurestore.spec.dtypes import MOST_DIGITS, OFFERED, Decimal, DType, Kind, List
 from featurestore.spec.source import Source
 
 
@@ -151,13 +151,19 @@ def _feature_dtype(feature: WrittenFeature, column: DType) -> DType:
         case Function.COUNT | Function.COUNT_DISTINCT:
             return DType.INT64
         case Function.SUM:
-            return DType.FLOAT64 if column.is_float else DType.INT64
+            return _sum_dtype(column)
         case Function.MEAN | Function.STD | Function.VAR | Function.PERCENTILE:
             return DType.FLOAT64
         case Function.MIN | Function.MAX | Function.FIRST | Function.LAST:
             return column
         case Function.LAST_N:
             return List(column)
+
+
+def _sum_dtype(column: DType) -> DType:
+    if column.kind is Kind.DECIMAL:
+        return Decimal(MOST_DIGITS, column.scale)
+    return DType.FLOAT64 if column.is_float else DType.INT64
 
 
 def _type_problems(draft: DraftView, view_schemas: Mapping[str, pa.Schema]) -> Iterator[Problem]:
@@ -189,6 +195,8 @@ _OF_NUMBERS = (Function.SUM, Function.MEAN, Function.STD, Function.VAR, Function
 def _aggregates(function: Function, dtype: DType) -> bool:
     if function is Function.COUNT:
         return True
+    if function in (Function.SUM, Function.MEAN) and dtype.kind is Kind.DECIMAL:
+        return True
     if function in _OF_NUMBERS:
         return dtype == DType.BOOL or dtype.is_integer or dtype.is_float
     return dtype.is_scalar or dtype.kind is Kind.DECIMAL
@@ -197,7 +205,7 @@ def _aggregates(function: Function, dtype: DType) -> bool:
 def _aggregable(function: Function, dtype: DType) -> str:
     """What can be done about an aggregate that a type does not have."""
     if dtype.kind is Kind.DECIMAL:
-        return "windows add up no decimals: CAST them to DOUBLE, or to whole cents as BIGINT"
+        return f"CAST them to DOUBLE: only sum and mean are exact for decimals, {function.value} is not"
     if dtype.kind in (Kind.LIST, Kind.EMBEDDING):
         return "windows only count such values: aggregate one item, or a number made of them"
     return f"only numbers and booleans have a {function.value}"

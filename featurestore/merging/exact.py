@@ -21,6 +21,8 @@ Doubles: TypeAlias = npt.NDArray[np.float64]
 
 _WORD = 64
 _LIMB = 16
+_DIGITS_END = 10**38 >> _WORD
+"""The upper word of the least number of 39 digits: what is near it is refused with it."""
 _LIMB_MASK = (1 << _LIMB) - 1
 
 
@@ -33,7 +35,7 @@ class Totals:
 
     @classmethod
     def of(cls, column: Column) -> Totals:
-        """A column of integers or of DECIMAL(38, 0); nulls as 0."""
+        """A column of integers, or the digits of decimals; nulls as 0."""
         array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
         if isinstance(array, pa.ChunkedArray):
             array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], column.type)
@@ -85,6 +87,15 @@ class Totals:
         high = high + (negative & (low == 0))
         magnitude = _nearest(high, low, np.zeros(len(low), bool))
         return np.where(negative, -magnitude, magnitude)
+
+    def decimals(self, scale: int) -> pa.Array:
+        """As decimals of 38 digits, `scale` of them after the point. Raises OverflowError where one has more digits."""
+        magnitude = self.high ^ (self.high >> (_WORD - 1))
+        if (magnitude >= _DIGITS_END).any():
+            raise OverflowError("a total does not fit 38 digits")
+        words = np.empty((len(self), 2), np.int64)
+        words[:, 0], words[:, 1] = self.low.view(np.int64), self.high
+        return pa.Array.from_buffers(pa.decimal128(38, scale), len(self), [None, pa.py_buffer(words)])
 
     def limbs(self) -> Integers:
         """Eight digits of 16 bits for each, the least first; the last one carries the sign."""

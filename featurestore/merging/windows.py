@@ -18,6 +18,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from featurestore.compiler.hops import feature_hops
 from featurestore.compiler.tile_states import (
@@ -29,6 +30,7 @@ from featurestore.compiler.tile_states import (
     squares_of,
 )
 from featurestore.compiler.tiles import input_of
+from featurestore.errors import QueryError
 from featurestore.graph.arrow_types import arrow_type
 from featurestore.graph.resolved import ResolvedFeature, ResolvedView
 from featurestore.merging import lists
@@ -38,6 +40,7 @@ from featurestore.merging.orders import Ordered
 from featurestore.merging.ranges import greatest_in
 from featurestore.merging.visible import Boundaries, TileTimes, VisibleTiles
 from featurestore.spec.aggregate import Function
+from featurestore.spec.dtypes import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +100,24 @@ class _Merge:
         return pa.array(self._counted(feature))
 
     def sum(self, feature: ResolvedFeature) -> pa.Array:
-        total = self._added(feature, Part.SUM)
-        values = self._with_specials(feature, total) if self._is_float(feature) else total.integers()
-        return pa.array(values, mask=self._counted(feature) == 0)
+        total, empty = self._added(feature, Part.SUM), self._counted(feature) == 0
+        if self._is_float(feature):
+            return pa.array(self._with_specials(feature, total), mask=empty)
+        try:
+            if feature.dtype.kind is Kind.DECIMAL:
+                return pc.if_else(pa.array(empty), None, total.decimals(feature.dtype.scale))
+            return pa.array(total.integers(), mask=empty)
+        except OverflowError as error:
+            raise QueryError(
+                f"A sum of '{feature.name}' of view '{self._view.name}' is too great for {feature.dtype.value}: "
+                "CAST what is added up to DOUBLE or DECIMAL(38, 0)."
+            ) from error
 
     def mean(self, feature: ResolvedFeature) -> pa.Array:
         total, counted = self._added(feature, Part.SUM), self._counted(feature)
         values = self._with_specials(feature, total) if self._is_float(feature) else total.doubles()
-        return pa.array(values / np.maximum(counted, 1), mask=counted == 0)
+        units = 10.0 ** input_of(self._view, feature).dtype.scale
+        return pa.array(values / (np.maximum(counted, 1) * units), mask=counted == 0)
 
     def variance(self, feature: ResolvedFeature) -> pa.Array:
         return pa.array(self._variance(feature), mask=self._counted(feature) < 2)

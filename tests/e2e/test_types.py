@@ -69,6 +69,11 @@ def test_features_made_by_sql_have_the_types_of_their_expressions(client: Client
     }
     assert table.schema.field("by_sql__euros").type == pa.decimal128(38, 0)
     assert table["windows__price_min_7d"].to_pylist() == [*HARD["price"], None]
+    assert table.schema.field("windows__price_sum_7d").type == pa.decimal128(38, 2)
+    assert table["windows__price_sum_7d"].to_pylist() == [*HARD["price"], None]
+    assert table["windows__price_sum_lifetime"].to_pylist() == [*HARD["price"], None]
+    means = [float(price) if isinstance(price, Decimal) else None for price in (*HARD["price"], None)]
+    assert table["windows__price_mean_7d"].to_pylist() == means
     assert table["windows__vector_count_7d"].to_pylist() == [1, 1, 0, 1, 0]
     assert table["windows__share_count_distinct_7d"].to_pylist() == [1, 1, 0, 1, 0]
     last = [None if mass is None else [mass] for mass in (*HARD["mass"], None)]
@@ -194,15 +199,15 @@ def test_a_stored_embedding_with_a_null_item_stops_the_backfill(tmp_path: Path) 
 def test_what_a_window_can_not_aggregate_is_told_with_what_to_do(tmp_path: Path) -> None:
     folder = typed_project(tmp_path / "project")
     file = folder / "definitions" / "all.py"
-    wrong = 'fs.Aggregate("price", fs.sum, windows=["7d"]), fs.Aggregate("vector", fs.max, windows=["7d"]),'
+    wrong = 'fs.Aggregate("price", fs.std, windows=["7d"]), fs.Aggregate("vector", fs.max, windows=["7d"]),'
     file.write_text(file.read_text().replace('fs.Aggregate("price", fs.min, windows=["7d"]),', wrong))
 
     with open_project(folder) as project, pytest.raises(DefinitionsError) as raised:
         project.plan()
 
     told = str(raised.value)
-    assert "'price_sum_7d' of view 'windows' takes the sum of decimal128(18, 2) values" in told
-    assert "windows add up no decimals: CAST them to DOUBLE, or to whole cents as BIGINT" in told
+    assert "'price_std_7d' of view 'windows' takes the std of decimal128(18, 2) values" in told
+    assert "CAST them to DOUBLE: only sum and mean are exact for decimals, std is not" in told
     assert "'vector_max_7d' of view 'windows' takes the max of" in told
     assert "windows only count such values" in told
 

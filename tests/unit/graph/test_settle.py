@@ -89,7 +89,7 @@ def test_every_type_that_does_not_fit_is_told_at_once() -> None:
     source = flights()
     by_seats = Entity("by_seats", join_keys={"seats": DType.INT64})
     rows = FeatureView("rows", entity=by_seats, source=source, features=[Feature("pause", "landed - loaded"), "delay"])
-    wrong = {"a": ("carrier", "mean"), "b": ("landed", "sum"), "c": ("fare", "mean"), "d": ("[seats]", "max")}
+    wrong = {"a": ("carrier", "mean"), "b": ("landed", "sum"), "c": ("fare", "var"), "d": ("[seats]", "max")}
     aggregates = [Aggregate(*asked, windows=["1d"], name=name) for name, asked in wrong.items()]
     windows = FeatureView("windows", entity=aircraft(), source=source, every="1h", features=aggregates)
 
@@ -100,13 +100,13 @@ def test_every_type_that_does_not_fit_is_told_at_once() -> None:
         "'pause' of view 'rows' is month_day_nano_interval, which a feature can not be",
         "'a_1d' of view 'windows' takes the mean of string values",
         "'b_1d' of view 'windows' takes the sum of timestamp[us, tz=UTC] values",
-        "'c_1d' of view 'windows' takes the mean of decimal",
+        "'c_1d' of view 'windows' takes the var of decimal",
         "'d_1d' of view 'windows' takes the max of list<l: int32> values",
     }
     told = "".join(found)
     assert "timestamp, decimal(precision, scale), list(item), embedding(size))" in told
     assert "(only numbers and booleans have a sum)" in told
-    assert "(windows add up no decimals: CAST them to DOUBLE, or to whole cents as BIGINT)" in told
+    assert "(CAST them to DOUBLE: only sum and mean are exact for decimals, var is not)" in told
     assert "(windows only count such values: " in told
 
 
