@@ -56,6 +56,8 @@ class EngineSettings(_Table):
     threads: int = Field(default_factory=lambda: os.cpu_count() or 1, gt=0)
     spill_folder: str = ".knownat/spill"
     chunk_days: int = Field(default=31, gt=0)
+    workers: int = Field(default=1, gt=0)
+    """Chunks of a backfill that are computed at once. They share memory and threads."""
 
 
 class Settings(BaseSettings):

@@ -91,6 +91,7 @@ def wire(settings: Settings, database: Database, usage: ModelUsage) -> FeatureSt
             ParquetSources(settings.path(settings.data_folder)),
             SqlCoverage(database),
             joins,
+            settings.engine.workers,
         ),
         online=OnlineSide(store, SqlMaterializations(database), address),
         archive=Archive(datasets, LocalObjects(settings.path(settings.offline.objects))),

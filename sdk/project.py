@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from featurestore.graph.resolved import ResolvedView
     from featurestore.operations.apply import Progress
-    from featurestore.operations.backfill import ChunkFilled, Rejected
+    from featurestore.operations.fill_chunks import ChunkFilled
     from featurestore.operations.materialize import Materialized
-    from featurestore.plan.stages import Plan
+    from featurestore.operations.source_rows import Rejected
+    from featurestore.plan.stages import LateRows, Plan
     from registry.wiring import WiredProject
     from sdk.client import Client
 
@@ -120,13 +121,23 @@ class Project:
             request = MaterializeRequest(view, _moment(until) or now, full)
             yield materialize(request, features.offline, features.online, now=now)
 
+    def late_rows(self, views: Sequence[str] | None = None) -> tuple[LateRows, ...]:
+        """For each view, the rows that arrived later than its declared lateness, where there are any: they are in the
+        sources and in no table until a backfill recomputes their days. Raises NotApplied, UnknownName.
+        """
+        from featurestore.operations.outdated import outdated
+
+        features = self._wired.features
+        found = (outdated(view, features.offline, now=features.clock()) for view in self._views(views))
+        return tuple(one.late for one in found if one.late)
+
     def rejected(self, view: str) -> Rejected:
         """How many rows of the view's sources can never be a feature's value, and why. Raises NotApplied, UnknownName.
 
         A row needs an event timestamp, the moment it was known at, and a key.
         """
-        from featurestore.operations.backfill import count_rejected
         from featurestore.operations.chosen_features import applied_graph
+        from featurestore.operations.source_rows import count_rejected
 
         features = self._wired.features
         chosen = applied_graph(features.project.catalog).graph.view(view)

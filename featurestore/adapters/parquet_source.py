@@ -34,6 +34,7 @@ class ParquetSources:
         dated = timestamp in schema.names and is_moment(schema.field(timestamp).type)
         spans = [_span(path, footer, timestamp) if dated else None for path, footer in zip(files, footers, strict=True)]
         known = [span for span in spans if span is not None]
+        parts = map(self._part, files, footers, spans)
         return SourceSnapshot(
             source=source.name,
             relation=ParquetFiles(tuple(str(path) for path in files), schema),
@@ -42,7 +43,7 @@ class ParquetSources:
             rows=sum(footer.num_rows for footer in footers),
             first=min((first for first, _ in known), default=None),
             last=max((last for _, last in known), default=None),
-            parts=tuple(_part(path, footer, span) for path, footer, span in zip(files, footers, spans, strict=True)),
+            parts=tuple(parts),
         )
 
     def _files(self, source: Source) -> list[Path]:
@@ -66,16 +67,17 @@ class ParquetSources:
             digest.update(f"{path.name}\0{_file_version(path)}\0".encode())
         return digest.hexdigest()[:16]
 
+    def _part(self, path: Path, footer: pq.FileMetaData, span: tuple[datetime, datetime] | None) -> SourcePart:
+        """Named below the folder, so that a project that was moved still knows its parts."""
+        name = path.relative_to(self._folder) if path.is_relative_to(self._folder) else path
+        version = sha256(_file_version(path).encode()).hexdigest()[:16]
+        first, last = span if span is not None else (None, None)
+        return SourcePart(str(name), version, footer.num_rows, first, last)
+
 
 def _file_version(path: Path) -> str:
     status = path.stat()
     return f"{status.st_size}\0{status.st_mtime_ns}"
-
-
-def _part(path: Path, footer: pq.FileMetaData, span: tuple[datetime, datetime] | None) -> SourcePart:
-    version = sha256(_file_version(path).encode()).hexdigest()[:16]
-    first, last = span if span is not None else (None, None)
-    return SourcePart(str(path), version, footer.num_rows, first, last)
 
 
 def _footer(source: Source, path: Path) -> pq.FileMetaData:

@@ -87,6 +87,8 @@ class SqlCoverage:
                     row_count=fill.rows,
                     source_versions=fill.source_versions,
                     filled_at=fill.filled_at,
+                    parts=fill.parts,
+                    day_rows=fill.day_rows,
                 )
             )
 
@@ -155,7 +157,9 @@ class SqlDatasets:
 
 def _fill(row: Row[Any]) -> FilledInterval:
     interval = Interval(row.start_at, row.end_at)
-    return FilledInterval(interval, row.version, row.row_count, row.source_versions, row.filled_at)
+    return FilledInterval(
+        interval, row.version, row.row_count, row.source_versions, row.filled_at, row.parts, row.day_rows
+    )
 
 
 def _by_id(dataset: str) -> Select[Any]:

@@ -9,9 +9,9 @@ from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Tab
 from featurestore.adapters.sql_database import Migrations
 from featurestore.adapters.sql_values import Json, Moment
 from featurestore.graph.resolved import Graph
-from featurestore.ports.state import Manifest
+from featurestore.ports.state import DayRows, FilledPart, Manifest
 
-STATE_MIGRATIONS = Migrations(Path(__file__).parent / "migrations", "featurestore_version", head="0001")
+STATE_MIGRATIONS = Migrations(Path(__file__).parent / "migrations", "featurestore_version", head="0003")
 
 state_metadata = MetaData()
 
@@ -34,6 +34,9 @@ filled_interval = Table(
     Column("row_count", BigInteger, nullable=False),
     Column("source_versions", Json(tuple[tuple[str, str], ...]), nullable=False),
     Column("filled_at", Moment, nullable=False),
+    # None where an interval was filled before its sources' parts were remembered.
+    Column("parts", Json(tuple[FilledPart, ...])),
+    Column("day_rows", Json(tuple[DayRows, ...])),
     Index("filled_interval_by_table", "table_name", "start_at"),
 )
 

@@ -119,6 +119,8 @@ class ResolvedView:
     description: str = ""
     owner: str = ""
     tags: tuple[str, ...] = ()
+    lateness: timedelta | None = None
+    """How long after they were known rows still come to the sources; None where nothing is said."""
 
     @property
     def table(self) -> str:

@@ -114,6 +114,7 @@ def _view(draft: DraftView, schema: pa.Schema, all_sources: Mapping[str, Resolve
         description=view.description,
         owner=view.owner,
         tags=view.tags,
+        lateness=view.lateness,
     )
 
 

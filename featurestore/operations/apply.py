@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import assert_never
 
-from featurestore.operations.backfill import DEFAULT_CHUNK_DAYS, ChunkFilled, backfill, create_table
+from featurestore.operations.backfill import DEFAULT_CHUNK_DAYS, backfill, create_table
+from featurestore.operations.fill_chunks import ChunkFilled
 from featurestore.operations.materialize import Materialized, MaterializeRequest, materialize
 from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.plan.stages import Backfill, CreateTable, Materialize, Plan, Promote

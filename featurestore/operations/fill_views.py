@@ -9,10 +9,12 @@ from datetime import datetime
 from featurestore.errors import InvalidRequest
 from featurestore.graph.resolved import ResolvedView
 from featurestore.intervals import Interval, IntervalSet, show_moment
-from featurestore.operations.backfill import DEFAULT_CHUNK_DAYS, ChunkFilled, backfill, declared_source
+from featurestore.operations.backfill import DEFAULT_CHUNK_DAYS, chunks_of
+from featurestore.operations.fill_chunks import ChunkFilled, fill_chunks
 from featurestore.operations.first_event import first_event
-from featurestore.operations.late_rows import still_covered
+from featurestore.operations.outdated import outdated
 from featurestore.operations.sides import OfflineSide
+from featurestore.operations.source_rows import source_snapshots
 from featurestore.plan.build import SourceSpan, wanted_interval
 
 
@@ -20,7 +22,7 @@ from featurestore.plan.build import SourceSpan, wanted_interval
 class FillRequest:
     """Views, and the event time to fill them for: all that their sources hold, or the part in `[start, end)`.
 
-    Only what is missing is filled, and the days of rows that became known since, unless `recompute`: then what is
+    Only what is missing is filled, and the days for which sources have changed since, unless `recompute`: then what is
     filled already is filled again, too.
     """
 
@@ -40,9 +42,13 @@ def fill_views(
     request: FillRequest, offline: OfflineSide, *, now: datetime, chunk_days: int = DEFAULT_CHUNK_DAYS
 ) -> Iterator[ChunkFilled]:
     """Backfill each view in turn. Consume the iterator: work happens as it is read. Running it again does nothing."""
-    for view in request.views:
-        if intervals := intervals_to_fill(view, request, offline, now=now):
-            yield from backfill(view, intervals, offline, now=now, chunk_days=chunk_days)
+    chunks = (
+        chunk
+        for view in request.views
+        if (intervals := intervals_to_fill(view, request, offline, now=now))
+        for chunk in chunks_of(view, intervals, offline, chunk_days=chunk_days)
+    )
+    yield from fill_chunks(chunks, offline, now=now)
 
 
 def intervals_to_fill(view: ResolvedView, request: FillRequest, offline: OfflineSide, *, now: datetime) -> IntervalSet:
@@ -55,9 +61,11 @@ def intervals_to_fill(view: ResolvedView, request: FillRequest, offline: Offline
     start = request.start or possible.intervals[0].start
     end = request.end or possible.intervals[-1].end
     inside = IntervalSet((Interval(start, end),) if start < end else ())
-    return (possible if request.recompute else possible - still_covered(view, offline, now=now)) & inside
+    if request.recompute:
+        return possible & inside
+    return (possible - covered | outdated(view, offline, now=now).days) & inside
 
 
 def _spans(view: ResolvedView, offline: OfflineSide) -> dict[str, SourceSpan]:
-    found = [offline.sources.read(declared_source(source)) for source in view.sources]
+    found = source_snapshots(view, offline)
     return {snapshot.source: SourceSpan(snapshot.rows, snapshot.first, snapshot.last) for snapshot in found}

@@ -7,8 +7,8 @@ from datetime import datetime
 from featurestore.compiler.first_event import first_event_rows, is_dated_by_source
 from featurestore.graph.resolved import ResolvedView
 from featurestore.graph.written import EVENT_TIMESTAMP
-from featurestore.operations.backfill import source_relations
 from featurestore.operations.sides import OfflineSide
+from featurestore.operations.source_rows import source_relations
 from featurestore.ports.engine import Query
 
 
@@ -16,7 +16,7 @@ def first_event(view: ResolvedView, offline: OfflineSide) -> datetime | None:
     """The view's earliest event timestamp; None where the sources know it, or there are no rows."""
     if is_dated_by_source(view):
         return None
-    relations, _ = source_relations(view, offline)
-    with offline.engine.stream(Query(first_event_rows(view), relations)) as rows:
+    query = Query(first_event_rows(view), source_relations(view, offline))
+    with offline.engine.stream(query) as rows:
         found: datetime | None = rows.read_all()[EVENT_TIMESTAMP][0].as_py()
     return found

@@ -8,7 +8,7 @@ from datetime import datetime
 from featurestore.graph.fingerprint import fingerprint
 from featurestore.graph.resolved import Graph, ResolvedView
 from featurestore.operations.first_event import first_event
-from featurestore.operations.late_rows import still_covered
+from featurestore.operations.outdated import outdated
 from featurestore.operations.resolve import Resolved, resolve_definitions
 from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.plan.build import Situation, build_plan
@@ -43,21 +43,21 @@ def make_plan(project: Project, offline: OfflineSide, online: OnlineSide, *, now
         project.memory.keep(found)
     current = project.catalog.current()
     applied = current.graph if current else None
+    filled = [view for view in resolved.graph.views if offline.tables.exists(view.table)]
+    late = {view.table: outdated(view, offline, now=now) for view in filled}
     situation = Situation(
         applied=applied,
         serial=current.serial if current else None,
-        covered={
-            view.table: still_covered(view, offline, now=now)
-            for view in resolved.graph.views
-            if offline.tables.exists(view.table)
-        },
+        covered={view.table: offline.coverage.coverage(view.table).covered for view in filled},
         spans=resolved.spans,
         online=_online_tables(applied or Graph(), online),
         now=now,
         firsts={view.table: first for view in resolved.graph.views if (first := firsts[_rows_key(view, resolved)])},
+        outdated={table: one.days for table, one in late.items()},
     )
     plan = build_plan(resolved.graph, situation)
-    return replace(plan, pinned=_pinned(plan, applied or Graph(), project))
+    told = tuple(one.late for one in late.values() if one.late)
+    return replace(plan, pinned=_pinned(plan, applied or Graph(), project), late=told)
 
 
 def _first_events(resolved: Resolved, offline: OfflineSide, known: Remembered) -> dict[str, datetime | None]:

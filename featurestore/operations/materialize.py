@@ -10,10 +10,12 @@ import pyarrow as pa
 
 from featurestore.compiler.hops import boundary, hop_at
 from featurestore.compiler.newest import changed_keys, days_read, newest_parameters, newest_rows
-from featurestore.errors import NotApplied
+from featurestore.compiler.vanished import vanished_rows
+from featurestore.errors import DatasetGone, NotApplied
 from featurestore.graph.arrow_types import arrow_schema
 from featurestore.graph.resolved import Column, ResolvedView
 from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
+from featurestore.intervals import Interval
 from featurestore.operations.reach import answers_until
 from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.ports.engine import ParquetFiles, Query
@@ -23,6 +25,7 @@ from featurestore.spec.dtypes import DType
 
 _TIMES = (Column(EVENT_TIMESTAMP, DType.TIMESTAMP), Column(KNOWN_AT, DType.TIMESTAMP))
 _KEYS_AT_ONCE = 1_000_000
+_BEFORE, _AFTER = "before", "after"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +52,8 @@ def materialize(
 ) -> Materialized:
     """Write the rows that changed since the last time, then the marker that says how far the table is filled.
 
-    It stops where the offline table does. Days that were filled again since the last time are copied again.
-    Repeating it is harmless. A row that was removed from the source stays until a `full` one. Raises NotApplied when
-    the view has nothing filled.
+    It stops where the offline table does. Days that were filled again since the last time are copied again; where rows
+    have vanished from them, every key is. Repeating it is harmless. Raises NotApplied when the view has nothing filled.
     """
     view = request.view
     table = OnlineTable.of(view)
@@ -62,6 +64,8 @@ def materialize(
     coverage = offline.coverage.coverage(view.table)
     until = _reachable(view, max(request.until, marker or request.until), coverage)
     since = None if request.full else _resume_from(view, last, marker, coverage)
+    if since is not None and last is not None and _lost_rows(view, last.version, coverage, offline):
+        since = None
     if since is not None and since >= until:
         return Materialized(view.name, since, 0, 0)
     snapshot = offline.tables.snapshot(view.table, days=days_read(view, since=since, until=until))
@@ -124,3 +128,25 @@ def _resume_from(
         return None
     refilled = [answers_until(view, fill.interval.start) for fill in coverage.fills if fill.version > last.version]
     return min(last.filled_to, marker, *refilled)
+
+
+def _lost_rows(view: ResolvedView, version: int, coverage: Coverage, offline: OfflineSide) -> bool:
+    """Whether days that were filled again since the table had this version hold fewer rows now than then: a key's
+    answer may then be an older row, or none, which copying what is there would not tell the store."""
+    return any(
+        _has_vanished(view, version, fill.interval, offline) for fill in coverage.fills if fill.version > version
+    )
+
+
+def _has_vanished(view: ResolvedView, version: int, days: Interval, offline: OfflineSide) -> bool:
+    try:
+        before = offline.tables.snapshot(view.table, version=version, days=days).files
+    except DatasetGone:  # nobody can say any more what was there
+        return True
+    after = offline.tables.snapshot(view.table, days=days).files
+    gone = set(before.paths) - set(after.paths)
+    if not gone:
+        return False
+    relations = {_BEFORE: ParquetFiles(tuple(sorted(gone)), before.schema), _AFTER: after}
+    with offline.engine.stream(Query(vanished_rows(view, before=_BEFORE, after=_AFTER), relations)) as rows:
+        return bool(rows.read_all().num_rows)

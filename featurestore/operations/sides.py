@@ -21,6 +21,8 @@ class OfflineSide:
     sources: SourceReader
     coverage: CoverageState
     joins: PointInTimeJoin
+    workers: int = 1
+    """How many chunks of a backfill may be computed at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,13 +32,15 @@ class Situation:
     serial: int | None
     """The number under which `applied` was applied."""
     covered: Mapping[str, IntervalSet]
-    """What is filled and need not be filled again, for each table that exists."""
+    """What is filled, for each table that exists."""
     spans: Mapping[str, SourceSpan]
     online: Collection[str]
     """Tables that the online store holds now."""
     now: datetime
     firsts: Mapping[str, datetime] = field(default_factory=dict)
     """When the rows of a table begin, where the sources do not say it."""
+    outdated: Mapping[str, IntervalSet] = field(default_factory=dict)
+    """What is filled of a table, but no longer from what its sources hold."""
 
 
 def build_plan(wanted: Graph, situation: Situation) -> Plan:
@@ -99,6 +101,7 @@ def _view_stages(view: ResolvedView, situation: Situation, asked: Collection[str
     interval = wanted_interval(view, situation.spans, situation.now, first=situation.firsts.get(view.table))
     covered = situation.covered.get(view.table, IntervalSet())
     missing = IntervalSet((interval,)) - covered if interval else IntervalSet()
+    missing |= situation.outdated.get(view.table, IntervalSet())
     if missing:
         yield Backfill(view, missing, estimated_rows(view, missing, situation.spans))
     if view.name in asked and view.table not in situation.online and (missing or covered):

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 from featurestore.graph.resolved import Graph, ResolvedView
-from featurestore.intervals import IntervalSet
+from featurestore.intervals import Interval, IntervalSet
 from featurestore.plan.usage import DatasetUse
 
 
 class ChangeKind(Enum):
-    """ADDED and REMOVED speak of names; CHANGED of a new fingerprint; DESCRIBED of all else (owner, tags, ttl, …)."""
+    """ADDED and REMOVED speak of names; CHANGED of a new fingerprint; DESCRIBED of all else: owner, ttl, lateness, …"""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -58,6 +58,20 @@ class Promote:
     replacing: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class LateRows:
+    """Rows that arrived later than their view's declared lateness: the sources have them, and no table."""
+
+    view: str
+    rows: int
+    days: IntervalSet
+
+    @property
+    def interval(self) -> Interval:
+        """From the first of the days to the last, for a backfill that takes the rows in."""
+        return Interval(self.days.intervals[0].start, self.days.intervals[-1].end)
+
+
 Stage = CreateTable | Backfill | Materialize | Promote
 
 
@@ -69,6 +83,8 @@ class Plan:
     stages: tuple[Stage, ...]
     pinned: tuple[DatasetUse, ...] = ()
     """Datasets and models that stay on fingerprints which this plan replaces or removes."""
+    late: tuple[LateRows, ...] = ()
+    """Rows that this plan leaves out, since they came too late."""
 
     @property
     def nothing_to_do(self) -> bool:

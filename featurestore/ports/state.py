@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from featurestore.errors import ConcurrentChange
@@ -47,6 +47,27 @@ class CatalogState(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class FilledPart:
+    """A part of a source as a fill saw it: what it is compared with later, to tell what has changed since."""
+
+    source: str
+    name: str
+    version: str
+    rows: int
+    first: datetime | None
+    """The earliest event timestamp in it; None where it may touch any day."""
+    last: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DayRows:
+    """How many of the view's source rows a day had when it was filled."""
+
+    day: date
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class FilledInterval:
     """One chunk of a backfill: these rows went into this version of the view's table."""
 
@@ -55,6 +76,18 @@ class FilledInterval:
     rows: int
     source_versions: tuple[tuple[str, str], ...]
     filled_at: datetime
+    parts: tuple[FilledPart, ...] | None = None
+    """Everything of the sources that could have a row in the interval; None: filled before that was remembered."""
+    day_rows: tuple[DayRows, ...] | None = None
+    """Counted where the view declares a lateness, None elsewhere. Days without rows are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A piece of a table, and the fill that its rows are of."""
+
+    interval: Interval
+    fill: FilledInterval
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +99,26 @@ class Coverage:
 
     @property
     def covered(self) -> IntervalSet:
-        """What the newest version of the table holds. A fill replaces whole days, so of what was filled in an earlier
-        version of the table nothing is left in them: whichever of two processes was the first to say so."""
-        covered: list[Interval] = []
+        """What the newest version of the table holds."""
+        return IntervalSet.of(holding.interval for holding in self.holdings)
+
+    @property
+    def holdings(self) -> tuple[Holding, ...]:
+        """What the newest version of the table holds, by the fill it is of. A fill replaces whole days, so of what was
+        filled in an earlier version of the table nothing is left in them: whichever of two processes was the first to
+        say so."""
+        held: list[Holding] = []
         replaced = IntervalSet()
         for version in sorted({fill.version for fill in self.fills}, reverse=True):
-            filled = IntervalSet.of(fill.interval for fill in self.fills if fill.version == version)
-            covered += filled - replaced
-            replaced |= IntervalSet.of(Interval(floor_to(i.start, DAY), ceil_to(i.end, DAY)) for i in filled)
-        return IntervalSet.of(covered)
+            fills = [fill for fill in self.fills if fill.version == version]
+            same_version = IntervalSet()
+            for fill in fills:
+                pieces = IntervalSet((fill.interval,)) - replaced - same_version
+                held += (Holding(piece, fill) for piece in pieces)
+                same_version |= pieces
+            whole = (Interval(floor_to(f.interval.start, DAY), ceil_to(f.interval.end, DAY)) for f in fills)
+            replaced |= IntervalSet.of(whole)
+        return tuple(held)
 
     @property
     def filled_to(self) -> datetime | None:

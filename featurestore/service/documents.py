@@ -191,6 +191,7 @@ def _view_document(view: ResolvedView) -> Document:
         "every": duration_json(view.every),
         "ttl": duration_json(view.ttl),
         "publish_delay": duration_json(view.publish_delay),
+        "lateness": duration_json(view.lateness),
         "features": [_feature_document(view, feature) for feature in view.features],
         "description": view.description,
         "owner": view.owner,

@@ -22,6 +22,10 @@ class FeatureView:
     its values change at multiples of `every` since the Unix epoch. Without them each row is a value of its own, valid
     until the next one or, with `ttl`, until it is that old. `publish_delay` is how long after a value is known it is
     online. A view without an entity has one row for all.
+
+    `lateness` is how long after they were known rows still come to the source. Days that were younger than that when
+    they were filled are filled again when rows have come since; later rows are counted and told, and left out until a
+    backfill is told to recompute. Without it, whatever comes is taken in, however late.
     """
 
     name: str
@@ -32,6 +36,7 @@ class FeatureView:
     every: timedelta | None
     ttl: timedelta | None
     publish_delay: timedelta
+    lateness: timedelta | None
     description: str
     owner: str
     tags: tuple[str, ...]
@@ -48,6 +53,7 @@ class FeatureView:
         every: str | timedelta | None = None,
         ttl: str | timedelta | None = None,
         publish_delay: str | timedelta = timedelta(0),
+        lateness: str | timedelta | None = None,
         description: str = "",
         owner: str = "",
         tags: Sequence[str] = (),
@@ -58,6 +64,7 @@ class FeatureView:
         members = tuple(Feature(feature) if isinstance(feature, str) else feature for feature in listed)
         hop = None if every is None else parse_duration(f"every of view '{name}'", every)
         life = None if ttl is None else parse_duration(f"ttl of view '{name}'", ttl)
+        late = None if lateness is None else parse_duration(f"lateness of view '{name}'", lateness)
         _check_shape(f"{site}: view '{name}'", entity, source, sql, members)
         _check_rhythm(f"{site}: view '{name}'", members, hop, life)
         object.__setattr__(self, "name", name)
@@ -68,6 +75,7 @@ class FeatureView:
         object.__setattr__(self, "every", hop)
         object.__setattr__(self, "ttl", life)
         object.__setattr__(self, "publish_delay", parse_duration(f"publish_delay of view '{name}'", publish_delay))
+        object.__setattr__(self, "lateness", late)
         object.__setattr__(self, "description", description)
         object.__setattr__(self, "owner", owner)
         object.__setattr__(self, "tags", check_list(f"tags of view '{name}'", tags))

@@ -12,7 +12,7 @@ from sdk.cli.output import lines, table
 from sdk.cli.steps import kept, steps
 
 if TYPE_CHECKING:
-    from featurestore.operations.backfill import ChunkFilled
+    from featurestore.operations.fill_chunks import ChunkFilled
     from featurestore.operations.materialize import Materialized
 
 Views = Annotated[list[str] | None, typer.Argument(metavar="[VIEW]...", help="Default: all views.")]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from featurestore.operations.apply import Progress
-    from featurestore.operations.backfill import Rejected
+    from featurestore.operations.source_rows import Rejected
     from featurestore.plan.stages import Plan
     from sdk.project import Project
 

@@ -58,7 +58,7 @@ def materialized_views(plan: Plan) -> list[str]:
 def _change_line(change: Change) -> str:
     words = f"  {_SIGNS[change.kind.value]} {change.what}"
     if change.kind.value == "described":
-        words += " (description, owner, tags or ttl; no stored value)"
+        words += " (description, owner, tags, ttl or lateness; no stored value)"
     if change.features:
         some = ", ".join(change.features[:_FEATURES_SHOWN])
         more = len(change.features) - _FEATURES_SHOWN

@@ -27,7 +27,7 @@ def shares_of(plan: Plan) -> dict[str, float]:
 
 def steps(records: Iterable[Progress], shares: Mapping[str, float]) -> Iterator[Step]:
     """Each record as a step. Nothing happens until the steps are read."""
-    from featurestore.operations.backfill import ChunkFilled
+    from featurestore.operations.fill_chunks import ChunkFilled
     from featurestore.operations.materialize import Materialized
 
     for record in records:

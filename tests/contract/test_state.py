@@ -39,7 +39,9 @@ from featurestore.ports.state import (
     ColumnProfile,
     CoverageState,
     DatasetState,
+    DayRows,
     FilledInterval,
+    FilledPart,
     Manifest,
     Materialization,
     MaterializationState,
@@ -192,6 +194,31 @@ def test_fills_come_back_equal_and_newest_first(state: State) -> None:
     state.coverage.record("t", fill(2, 4, version=2))
 
     assert state.coverage.coverage("t").fills == (fill(2, 4, version=2), fill(0, 2, version=1))
+
+
+def test_what_a_fill_saw_of_its_sources_comes_back(state: State) -> None:
+    parts = (
+        FilledPart("flights", "a.parquet", "5", 9, NOON, NOON + HOUR),
+        FilledPart("planes", "", "7", 2, None, None),
+    )
+    seen = replace(fill(0, 2), parts=parts, day_rows=(DayRows(NOON.date(), 9),))
+    state.coverage.record("t", seen)
+    state.coverage.record("t", replace(fill(2, 4), parts=()))
+
+    assert state.coverage.coverage("t").fills == (replace(fill(2, 4), parts=()), seen)
+
+
+def test_what_is_held_is_told_by_the_fill_that_it_is_of(state: State) -> None:
+    state.coverage.record("t", fill(-36, 11, version=1))
+    state.coverage.record("t", fill(-12, 8, version=2))
+
+    held = state.coverage.coverage("t").holdings
+
+    midnight = datetime(2013, 3, 10, tzinfo=UTC)
+    assert [(one.interval, one.fill.version) for one in held] == [
+        (fill(-12, 8).interval, 2),
+        (Interval(NOON - 36 * HOUR, midnight), 1),
+    ]
 
 
 def test_a_fill_makes_the_fills_it_contains_forgotten_and_keeps_those_it_only_overlaps(state: State) -> None:

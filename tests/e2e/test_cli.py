@@ -289,11 +289,19 @@ def test_a_corrected_past_is_filled_again_and_goes_online(shop: Path, tmp_path: 
     copy = Path(shutil.copytree(shop, tmp_path / "shop"))
     visits = pq.read_table(copy / "data" / "visits.parquet")
     pq.write_table(visits.slice(0, visits.num_rows - 200), copy / "data" / "visits.parquet")
-    unseen = done("backfill", "--project", copy, "--json").json
+
+    filled = done("backfill", "--project", copy, "--json").json["done"]
+    done("materialize", "last_visit", "--project", copy)
+
+    assert {one["view"] for one in filled} == {"last_visit"}
+    assert filled[0]["interval"]["start"] == "2025-12-02T00:00:00Z"
+    assert done("backfill", "--project", copy, "--json").json["done"] == []
+    assert done("audit", "last_visit", "--project", copy, "--json").json["differences"] == []
+
+
+def test_what_is_filled_is_computed_again_on_request(shop: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(shop, tmp_path / "shop"))
 
     filled = done("backfill", "last_visit", "--start", "2026-01-10", "--recompute", "--project", copy, "--json").json
-    done("materialize", "last_visit", "--full", "--project", copy)
 
-    assert unseen["done"] == []
     assert filled["done"][0]["interval"]["start"] == "2026-01-10T00:00:00Z"
-    assert done("audit", "last_visit", "--project", copy, "--json").json["differences"] == []

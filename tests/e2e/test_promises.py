@@ -53,10 +53,16 @@ class Folder:
         (self.root / "definitions").mkdir(exist_ok=True)
         (self.root / "definitions" / "all.py").write_text(HEAD + text)
 
-    def add(self, name: str, *, happened: datetime, known: datetime, value: float) -> None:
-        row = {"k": "a", "happened": happened, "known": known, "v": value}
+    def add(self, name: str, *, happened: datetime, known: datetime, value: float, key: str = "a") -> None:
+        self._write(name, [{"k": key, "happened": happened, "known": known, "v": value}])
+
+    def add_all(self, name: str, moments: list[datetime]) -> None:
+        """A file with a row for each moment, known at once, with the day of the month as its value."""
+        self._write(name, [{"k": "a", "happened": at, "known": at, "v": float(at.day)} for at in moments])
+
+    def _write(self, name: str, rows: list[dict[str, object]]) -> None:
         (self.root / "data").mkdir(exist_ok=True)
-        pq.write_table(pa.Table.from_pylist([row], schema=ROWS), self.root / "data" / f"{name}.parquet")
+        pq.write_table(pa.Table.from_pylist(rows, schema=ROWS), self.root / "data" / f"{name}.parquet")
 
     @contextmanager
     def at(self, now: datetime) -> Iterator[Project]:

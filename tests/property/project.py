@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
@@ -81,6 +81,10 @@ class SmallProject:
         current = self.catalog.current()
         assert current is not None
         return current.graph
+
+    def with_workers(self, workers: int) -> SmallProject:
+        """The same project, filled by so many workers."""
+        return replace(self, offline=replace(self.offline, workers=workers))
 
     def write(self, path: str, rows: pa.Table, **options: Any) -> None:
         """Write a source's file."""

@@ -82,6 +82,7 @@ Resolve = Callable[[FeatureView], ResolvedView]
     [
         pytest.param(row_level(), row_level(owner="me", tags=["t"], description="…"), id="owner, tags, description"),
         pytest.param(row_level(), row_level(ttl="2d"), id="ttl"),
+        pytest.param(row_level(), row_level(lateness="2d"), id="lateness"),
         pytest.param(row_level(), row_level(features=[Feature("y", "b"), Feature("x", "a * 2")]), id="order"),
         pytest.param(
             row_level(), row_level(features=[Feature("x", "A\n*   2 -- twice"), Feature("y", "/* b */ B")]), id="format"

@@ -242,9 +242,9 @@ def test_each_file_is_a_part_with_its_span_and_a_version_of_its_own(tmp_path: Pa
     write(tmp_path / "flights" / "b.parquet", JULY)
     after = read(tmp_path).parts
 
-    assert [(Path(part.name).name, part.rows, part.first, part.last) for part in before] == [
-        ("a.parquet", 1, JUNE, JUNE),
-        ("b.parquet", 2, JULY, JULY),
+    assert [(part.name, part.rows, part.first, part.last) for part in before] == [
+        ("flights/a.parquet", 1, JUNE, JUNE),
+        ("flights/b.parquet", 2, JULY, JULY),
     ]
     assert before[0] == after[0]
     assert before[1].version != after[1].version

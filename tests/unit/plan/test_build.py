@@ -165,3 +165,14 @@ def test_rows_are_estimated_by_the_share_of_a_sources_time() -> None:
     assert estimated_rows(both, IntervalSet((Interval(MONDAY, MONDAY + 3 * DAY),)), spans) == 30
     assert estimated_rows(both, IntervalSet((Interval(MONDAY - DAY, MONDAY + 50 * DAY),)), spans) == 100
     assert estimated_rows(both, IntervalSet(), spans) == 0
+
+
+def test_days_whose_sources_changed_are_filled_again_even_where_nothing_is_wanted_any_more() -> None:
+    earlier = Interval(MONDAY - 2 * DAY, MONDAY - DAY)
+    filled = {DELAYS.table: WHOLE | IntervalSet((earlier,))}
+
+    plan = build_plan(GRAPH, situation(covered=filled, outdated={DELAYS.table: IntervalSet((earlier,))}))
+
+    assert [(stage.view, stage.missing) for stage in plan.stages if isinstance(stage, Backfill)] == [
+        (DELAYS, IntervalSet((earlier,)))
+    ]

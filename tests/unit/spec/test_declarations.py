@@ -92,6 +92,7 @@ def windows(**changes: Any) -> FeatureView:
         (lambda: view(ttl="0s"), "a ttl is longer than zero"),
         (lambda: view(ttl=-timedelta(1)), "ttl of view 'things' is a duration of whole seconds"),
         (lambda: view(publish_delay="soon"), "publish_delay of view 'things' is a duration such as"),
+        (lambda: view(lateness="never"), "lateness of view 'things' is a duration such as"),
         (lambda: view(tags="tier"), "tags of view 'things' is a list, got 'tier'"),
         (lambda: windows(every=None), "needs every=, from '1m' to '1d', a whole part of a day"),
         (lambda: windows(every="7h"), "needs every=, from '1m' to '1d', a whole part of a day"),

@@ -1,0 +1,137 @@
+"""Fill chunks: compute them, a few at a time, and commit them one after another in their order.
+
+Computing is what takes long and may overlap, within one view and from one view to the next. Commits never do: each is
+based on the version of the table before its sources were read, or on the commits of this very process since. A commit
+of anybody else in between makes ours fail, so a chunk is committed once, whoever else is at it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+
+from featurestore.compiler.late_rows import ROWS, rows_of_days
+from featurestore.compiler.stored_rows import EVENT_DAY, stored_rows
+from featurestore.graph.resolved import ResolvedView
+from featurestore.intervals import Interval, IntervalSet
+from featurestore.operations.sides import OfflineSide
+from featurestore.operations.source_parts import parts_seen, parts_within
+from featurestore.operations.source_rows import source_snapshots
+from featurestore.ports.engine import DataFile, Query
+from featurestore.ports.source_reader import SourceSnapshot
+from featurestore.ports.state import DayRows, FilledInterval
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some days of a view: the unit of work."""
+
+    view: ResolvedView
+    interval: Interval
+    number: int
+    """From 1."""
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkFilled:
+    """One chunk of a backfill is done."""
+
+    view: str
+    interval: Interval
+    rows: int
+    """Rows (or tiles) now stored for the chunk."""
+    chunk: int
+    """Its number, from 1."""
+    chunks: int
+
+
+def fill_chunks(chunks: Iterable[Chunk], offline: OfflineSide, *, now: datetime) -> Iterator[ChunkFilled]:
+    """Fill the chunks, reporting each in its order when it is durable and recorded.
+
+    Up to `offline.workers` are computed at once. The first error stops it: the chunks before that one stay done, those
+    after it are dropped, and the same call finishes the job. Raises ConcurrentChange when another process fills the
+    same table.
+    """
+    commits = _Commits(offline, now)
+    if offline.workers == 1:
+        for chunk in chunks:
+            yield commits.commit(_computed(chunk, offline, commits.version_of(chunk)))
+        return
+    waiting = iter(chunks)
+    with ThreadPoolExecutor(offline.workers, thread_name_prefix="knownat-fill") as pool:
+
+        def start(chunk: Chunk) -> Future[_Computed]:
+            return pool.submit(_computed, chunk, offline, commits.version_of(chunk))
+
+        under_way = deque(map(start, islice(waiting, offline.workers)))
+        try:
+            while under_way:
+                computed = under_way.popleft().result()
+                under_way += map(start, islice(waiting, 1))
+                yield commits.commit(computed)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Computed:
+    """A chunk whose files are written, and what they were made from."""
+
+    chunk: Chunk
+    based_on: int
+    files: tuple[DataFile, ...]
+    sources: tuple[SourceSnapshot, ...]
+    day_rows: tuple[DayRows, ...] | None
+
+
+class _Commits:
+    """The commits of one process, each on top of the one before."""
+
+    def __init__(self, offline: OfflineSide, now: datetime) -> None:
+        self._offline = offline
+        self._now = now
+        self._own: dict[str, set[int]] = {}
+
+    def version_of(self, chunk: Chunk) -> int:
+        """The table's version, asked before the sources are read: a fill that came after it makes ours fail."""
+        return self._offline.tables.snapshot(chunk.view.table).version
+
+    def commit(self, computed: _Computed) -> ChunkFilled:
+        view, interval = computed.chunk.view, computed.chunk.interval
+        based_on = self._continued(view.table, computed.based_on)
+        version = self._offline.tables.replace(view.table, interval, computed.files, based_on=based_on)
+        if version > based_on:
+            self._own.setdefault(view.table, set()).add(version)
+        rows = sum(file.rows for file in computed.files)
+        versions = tuple((source.source, source.version) for source in computed.sources)
+        parts = parts_within(parts_seen(view, computed.sources), interval)
+        fill = FilledInterval(interval, version, rows, versions, self._now, parts, computed.day_rows)
+        self._offline.coverage.record(view.table, fill)
+        return ChunkFilled(view.name, interval, rows, computed.chunk.number, computed.chunk.chunks)
+
+    def _continued(self, table: str, version: int) -> int:
+        """The last version of an unbroken row of our own after `version`. Chunks share no day, so what we committed
+        since is nothing that this one would take back."""
+        own = self._own.get(table, set())
+        while version + 1 in own:
+            version += 1
+        return version
+
+
+def _computed(chunk: Chunk, offline: OfflineSide, based_on: int) -> _Computed:
+    view = chunk.view
+    sources = source_snapshots(view, offline)
+    relations = {source.source: source.relation for source in sources}
+    query = Query(stored_rows(view, chunk.interval), relations)
+    files = offline.engine.write(query, offline.tables.staging_folder(view.table), partition_by=EVENT_DAY)
+    if view.lateness is None:
+        return _Computed(chunk, based_on, files, sources, None)
+    counted = Query(rows_of_days(view, IntervalSet((chunk.interval,))), relations)
+    with offline.engine.stream(counted) as rows:
+        days = sorted((row[EVENT_DAY], row[ROWS]) for row in rows.read_all().to_pylist())
+    return _Computed(chunk, based_on, files, sources, tuple(DayRows(day, count) for day, count in days))
