@@ -49,6 +49,8 @@ class StateSettings(_Table):
 class OfflineSettings(_Table):
     tables: str = ".knownat/tables"
     objects: str = ".knownat/objects"
+    locks: str = ".knownat/locks"
+    """Who works on which view, among the processes of this machine."""
 
 
 class EngineSettings(_Table):

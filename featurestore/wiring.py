@@ -9,6 +9,7 @@ from datetime import datetime
 from featurestore.adapters.definitions_folder import DefinitionsFolder
 from featurestore.adapters.delta_offline import DeltaOfflineStore
 from featurestore.adapters.duckdb_engine import DuckDBEngine
+from featurestore.adapters.file_locks import FileLocks
 from featurestore.adapters.local_objects import LocalObjects
 from featurestore.adapters.merge_join import MergeJoin
 from featurestore.adapters.parquet_source import ParquetSources
@@ -24,6 +25,7 @@ from featurestore.operations.make_plan import Project
 from featurestore.operations.prepared_lookups import NoModels, PreparedLookups
 from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.operations.training_set import Archive
+from featurestore.ports.locks import Locks
 from featurestore.ports.model_usage import ModelUsage
 from featurestore.service.served import ServedFeatures
 from featurestore.settings import Settings, machine_clock
@@ -43,6 +45,7 @@ class FeatureStore:
     offline: OfflineSide
     online: OnlineSide
     archive: Archive
+    locks: Locks
     clock: Clock
     close: Callable[[], None]
 
@@ -95,6 +98,7 @@ def wire(settings: Settings, database: Database, usage: ModelUsage) -> FeatureSt
         ),
         online=OnlineSide(store, SqlMaterializations(database), address),
         archive=Archive(datasets, LocalObjects(settings.path(settings.offline.objects))),
+        locks=FileLocks(settings.path(settings.offline.locks)),
         clock=_clock(settings),
         close=close,
     )

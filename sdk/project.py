@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from featurestore.operations.apply import Progress
     from featurestore.operations.fill_chunks import ChunkFilled
     from featurestore.operations.materialize import Materialized
+    from featurestore.operations.run_due import Due
     from featurestore.operations.source_rows import Rejected
     from featurestore.plan.stages import LateRows, Plan
     from registry.wiring import WiredProject
@@ -121,6 +122,18 @@ class Project:
             request = MaterializeRequest(view, _moment(until) or now, full)
             yield materialize(request, features.offline, features.online, now=now)
 
+    def run_due(self, *, views: Sequence[str] | None = None) -> Iterator[Due]:
+        """Do what is due of the views, by default all: fill what is missing, late or restated, then bring those up to
+        date that are online. An error of a view is told as a Refused, one that another process is at as Busy.
+
+        Raises NotApplied, UnknownName.
+        """
+        from featurestore.operations.run_due import DueRequest, run_due
+
+        features = self._wired.features
+        request = DueRequest(self._views(views), features.clock(), features.settings.engine.chunk_days)
+        yield from run_due(request, features.offline, features.online, features.locks)
+
     def late_rows(self, views: Sequence[str] | None = None) -> tuple[LateRows, ...]:
         """For each view, the rows that arrived later than its declared lateness, where there are any: they are in the
         sources and in no table until a backfill recomputes their days. Raises NotApplied, UnknownName.
@@ -128,7 +141,8 @@ class Project:
         from featurestore.operations.outdated import outdated
 
         features = self._wired.features
-        found = (outdated(view, features.offline, now=features.clock()) for view in self._views(views))
+        declaring = (view for view in self._views(views) if view.lateness is not None)
+        found = (outdated(view, features.offline, now=features.clock()) for view in declaring)
         return tuple(one.late for one in found if one.late)
 
     def rejected(self, view: str) -> Rejected:

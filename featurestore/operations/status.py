@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from featurestore.errors import SourceError
 from featurestore.graph.resolved import Graph, ResolvedView
+from featurestore.operations.outdated import outdated
 from featurestore.operations.reach import answers_until
 from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.ports.online_store import OnlineTable, TableRead
@@ -13,7 +15,11 @@ from featurestore.ports.online_store import OnlineTable, TableRead
 
 @dataclass(frozen=True, slots=True)
 class ViewStatus:
-    """`offline_to` and `online_to`: the moments up to which each side answers; None where it does not hold the view."""
+    """`offline_to` and `online_to`: the moments up to which each side answers; None where it does not hold the view.
+
+    `late_rows`: how many rows arrived later than the view's declared lateness and are left out; None where it declares
+    none, or its sources can not be read from here.
+    """
 
     view: str
     table: str
@@ -21,13 +27,17 @@ class ViewStatus:
     rows: int
     offline_to: datetime | None
     online_to: datetime | None
+    late_rows: int | None = None
 
 
-def view_statuses(graph: Graph, offline: OfflineSide, online: OnlineSide) -> tuple[ViewStatus, ...]:
+def view_statuses(graph: Graph, offline: OfflineSide, online: OnlineSide, *, now: datetime) -> tuple[ViewStatus, ...]:
     """One entry for each view of the graph. Raises StoreUnavailable when the online store does not answer."""
     reads = [TableRead(OnlineTable.of(view), []) for view in graph.views]
     markers = [answer.filled_to for answer in online.store.read(reads)] if reads else []
-    return tuple(_status(view, offline, marker) for view, marker in zip(graph.views, markers, strict=True))
+    found = zip(graph.views, markers, strict=True)
+    return tuple(
+        replace(_status(view, offline, marker), late_rows=_late_rows(view, offline, now)) for view, marker in found
+    )
 
 
 def _status(view: ResolvedView, offline: OfflineSide, marker: datetime | None) -> ViewStatus:
@@ -35,3 +45,13 @@ def _status(view: ResolvedView, offline: OfflineSide, marker: datetime | None) -
     filled_to = offline.coverage.coverage(view.table).filled_to
     until = None if filled_to is None else answers_until(view, filled_to)
     return ViewStatus(view.name, view.table, snapshot.version, snapshot.rows, until, marker)
+
+
+def _late_rows(view: ResolvedView, offline: OfflineSide, now: datetime) -> int | None:
+    if view.lateness is None:
+        return None
+    try:
+        late = outdated(view, offline, now=now).late
+    except SourceError:  # how far the view is can be said without its sources
+        return None
+    return late.rows if late else 0

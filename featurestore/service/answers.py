@@ -85,7 +85,8 @@ def lineage(served: ServedFeatures, urn: str, *, down: bool) -> Document:
 
 def status(served: ServedFeatures) -> list[Json]:
     graph = served.lookups.applied().graph
-    return [status_document(one) for one in view_statuses(graph, served.offline, served.online)]
+    found = view_statuses(graph, served.offline, served.online, now=served.clock())
+    return [status_document(one) for one in found]
 
 
 def catalog(served: ServedFeatures) -> Document:

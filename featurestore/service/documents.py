@@ -114,6 +114,7 @@ def status_document(status: ViewStatus) -> Document:
         "rows": status.rows,
         "offline_to": moment_json(status.offline_to),
         "online_to": moment_json(status.online_to),
+        "late_rows": status.late_rows,
     }
 
 

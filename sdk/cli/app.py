@@ -18,6 +18,7 @@ import typer
 
 from featurestore.errors import KnownatError
 from sdk.cli import audit, datasets, fill, init, lineage, models, online, plan, serve, status
+from sdk.cli import run as run_command
 from sdk.cli.invocation import JsonOption, ProjectOption, Shared, UrlOption
 from sdk.cli.output import JsonOutput, Output, TextOutput
 
@@ -50,6 +51,7 @@ app.command()(plan.plan)
 app.command()(plan.apply)
 app.command()(fill.backfill)
 app.command()(fill.materialize)
+app.command()(run_command.run)
 app.command("training-set")(datasets.training_set)
 app.command()(datasets.rebuild)
 app.command()(online.online)

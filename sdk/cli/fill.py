@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sdk.cli.invocation import Invocation, project_command
+from sdk.cli.late_text import late_lines
 from sdk.cli.moments import parse_moment, show_moment
 from sdk.cli.output import lines, table
 from sdk.cli.steps import kept, steps
@@ -16,40 +17,47 @@ if TYPE_CHECKING:
     from featurestore.operations.materialize import Materialized
 
 Views = Annotated[list[str] | None, typer.Argument(metavar="[VIEW]...", help="Default: all views.")]
+ViewOption = Annotated[list[str] | None, typer.Option("--view", metavar="VIEW", help="The same, as an option.")]
 
 
 @project_command
 def backfill(
     call: Invocation,
     views: Views = None,
-    start: Annotated[str | None, typer.Option(metavar="MOMENT", help="Fill from this event time on.")] = None,
-    end: Annotated[str | None, typer.Option(metavar="MOMENT", help="Fill up to this event time.")] = None,
+    named: ViewOption = None,
+    start: Annotated[
+        str | None, typer.Option("--from", "--start", metavar="MOMENT", help="Fill from this event time on.")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", "--end", metavar="MOMENT", help="Fill up to this event time.")
+    ] = None,
     recompute: Annotated[bool, typer.Option("--recompute", help="Fill again what is filled already, too.")] = False,
 ) -> None:
     """Fill what is missing of the views' tables, such as the time since they were last filled."""
     done: list[ChunkFilled] = []
     with call.project() as project:
-        chosen = project.views(views or None)
+        chosen = project.views([*(views or ()), *(named or ())] or None)
         filled = project.backfill(views=chosen, start=parse_moment(start), end=parse_moment(end), recompute=recompute)
         records = kept(filled, done)
         shares = dict.fromkeys(chosen, 1 / max(len(chosen), 1))
         call.progress("Filling").follow(steps(records, shares))
-    call.output.answer(
-        {"done": done}, lambda: lines(*_filled_lines(done)) if done else lines("Nothing is missing. Nothing was done.")
-    )
+        late = project.late_rows(chosen)
+    told = filled_lines(done) if done else ["Nothing is missing. Nothing was done."]
+    call.output.answer({"done": done, "late": late}, lambda: lines(*told, *late_lines(late)))
 
 
 @project_command
 def materialize(
     call: Invocation,
     views: Views = None,
+    named: ViewOption = None,
     until: Annotated[str | None, typer.Option(metavar="MOMENT", help="Default: now.")] = None,
     full: Annotated[bool, typer.Option("--full", help="Copy every key, and remove those that are gone.")] = False,
 ) -> None:
     """Copy what has newly become true into the online store."""
     done: list[Materialized] = []
     with call.project() as project:
-        chosen = project.views(views or None)
+        chosen = project.views([*(views or ()), *(named or ())] or None)
         records = kept(project.materialize(views=chosen, until=parse_moment(until), full=full), done)
         shares = dict.fromkeys(chosen, 1 / max(len(chosen), 1))
         call.progress("Materializing").follow(steps(records, shares))
@@ -62,7 +70,7 @@ def materialize(
     )
 
 
-def _filled_lines(done: list[ChunkFilled]) -> list[str]:
+def filled_lines(done: list[ChunkFilled]) -> list[str]:
     return [
         f"{view}: {sum(one.rows for one in done if one.view == view):,} rows in "
         f"{sum(one.view == view for one in done)} chunks"

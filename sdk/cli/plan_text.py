@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
+from sdk.cli.late_text import late_lines
 from sdk.cli.output import lines
 
 if TYPE_CHECKING:
@@ -24,12 +25,13 @@ def plan_data(plan: Plan) -> dict[str, object]:
         "changes": plan.changes,
         "stages": [_stage_data(stage) for stage in plan.stages],
         "pinned": plan.pinned,
+        "late": plan.late,
     }
 
 
 def plan_text(plan: Plan) -> RenderableType:
     if plan.nothing_to_do:
-        return lines("Nothing to do.")
+        return lines("Nothing to do.", *late_lines(plan.late))
     changes = [_change_line(change) for change in plan.changes]
     stages = [f"  {number}. {_stage_text(stage)}" for number, stage in enumerate(plan.stages, start=1)]
     pinned = [_pinned_line(use) for use in plan.pinned]
@@ -38,6 +40,7 @@ def plan_text(plan: Plan) -> RenderableType:
         "What will be done:",
         *stages,
         *(["", "These keep the features and table versions they have:", *pinned] if pinned else []),
+        *(["", *late_lines(plan.late)] if plan.late else []),
     )
 
 

@@ -10,6 +10,7 @@ from sdk.cli.progress import Step
 
 if TYPE_CHECKING:
     from featurestore.operations.apply import Progress
+    from featurestore.operations.run_due import Due
     from featurestore.plan.stages import Plan
 
 T = TypeVar("T")
@@ -44,6 +45,26 @@ def steps(records: Iterable[Progress], shares: Mapping[str, float]) -> Iterator[
                 )
             case _:
                 assert_never(record)
+
+
+def due_steps(records: Iterable[Due], shares: Mapping[str, float]) -> Iterator[Step]:
+    """The records of work that was done, as steps."""
+    from featurestore.operations.fill_chunks import ChunkFilled
+    from featurestore.operations.materialize import Materialized
+
+    yield from steps((record for record in records if isinstance(record, ChunkFilled | Materialized)), shares)
+
+
+def sorted_due(records: Iterable[Due]) -> dict[str, list[Due]]:
+    """The records by what they tell: `filled`, `materialized`, `late`, `busy`, `refused`."""
+    from featurestore.operations.fill_chunks import ChunkFilled
+    from featurestore.operations.materialize import Materialized
+    from featurestore.operations.run_due import Busy, Refused
+    from featurestore.plan.stages import LateRows
+
+    kinds = {"filled": ChunkFilled, "materialized": Materialized, "late": LateRows, "busy": Busy, "refused": Refused}
+    listed = list(records)
+    return {name: [record for record in listed if isinstance(record, kind)] for name, kind in kinds.items()}
 
 
 def kept(records: Iterable[T], into: list[T]) -> Iterator[T]:
