@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sdk import requests
-from sdk.documents import audit_result, lineage_tree, model_version, registered_model
+from sdk.documents import audit_result, known_report, lineage_tree, model_version, registered_model
 from sdk.registration import particulars
-from sdk.results import AuditResult, LineageTree, ModelVersion, OnlineResult, RegisteredModel, TrainingSet
+from sdk.results import AuditResult, KnownReport, LineageTree, ModelVersion, OnlineResult, RegisteredModel, TrainingSet
 from sdk.spines import Spine, spine_table
 from sdk.transport import Transport
 
@@ -50,6 +50,22 @@ class Client:
         choice = requests.Choice.of(service=service, features=features)
         return self._dataset(
             requests.PullTrainingSet(choice, spine_table(spine), timestamp, label, keep_spine),
+        )
+
+    def explain_known(
+        self,
+        spine: Spine,
+        *,
+        service: str | None = None,
+        features: Iterable[str] | None = None,
+        timestamp: str = "event_timestamp",
+    ) -> KnownReport:
+        """How many cells of this training set would differ, by feature, if event time alone were used: if everything
+        were known and online the moment it happened. Keeps nothing. Raises SpineError, UnknownName, NotApplied.
+        """
+        choice = requests.Choice.of(service=service, features=features)
+        return known_report(
+            _document(self._transport.ask(requests.ExplainKnown(choice, spine_table(spine), timestamp)))
         )
 
     def dataset(self, dataset: str) -> TrainingSet:

@@ -8,7 +8,17 @@ from decimal import Decimal
 from typing import Any, assert_never
 
 from featurestore.spec.dtypes import DType, Kind
-from sdk.results import AuditResult, Difference, LineageTree, ModelVersion, OnlineColumn, OnlineResult, RegisteredModel
+from sdk.results import (
+    AuditResult,
+    Difference,
+    FeatureDifference,
+    KnownReport,
+    LineageTree,
+    ModelVersion,
+    OnlineColumn,
+    OnlineResult,
+    RegisteredModel,
+)
 
 Document = Mapping[str, Any]
 
@@ -22,6 +32,11 @@ def audit_result(document: Document) -> AuditResult:
     differences = tuple(_difference(one, document["key_columns"]) for one in document["differences"])
     at = datetime.fromisoformat(document["at"])
     return AuditResult(document["view"], at, document["keys"], document["values"], differences)
+
+
+def known_report(document: Document) -> KnownReport:
+    features = (FeatureDifference(one["name"], one["reference"], one["differing"]) for one in document["features"])
+    return KnownReport(document["rows"], document["cells"], document["differing"], tuple(features))
 
 
 def lineage_tree(document: Document) -> LineageTree:

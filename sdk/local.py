@@ -92,6 +92,8 @@ def _ask_features(  # noqa: PLR0911 - one answer for each question
         case requests.PullTrainingSet(choice, spine, timestamp, label, keep_spine):
             options = answers.SpineOptions(timestamp, label, keep_spine)
             return answers.pull(features, _choice(choice), spine, options)
+        case requests.ExplainKnown(choice, spine, timestamp):
+            return answers.explained(features, _choice(choice), spine, timestamp=timestamp)
         case requests.ListDatasets():
             return answers.datasets(features)
         case requests.ReadDataset(dataset):

@@ -135,6 +135,9 @@ def _call(  # noqa: PLR0911 - one request for each question
     match question:
         case requests.PullTrainingSet():
             return _pull(question)
+        case requests.ExplainKnown(choice, spine, timestamp):
+            query = (("timestamp", timestamp), *_chosen(choice))
+            return _Call("POST", "/v1/training-sets/explain-known", query, content=_arrow_stream(spine))
         case requests.ListDatasets():
             return _Call("GET", "/v1/datasets")
         case requests.ReadDataset(dataset):
@@ -172,13 +175,22 @@ def _model_call(question: requests.ModelQuestion) -> _Call:
 
 def _pull(question: requests.PullTrainingSet) -> _Call:
     query = [("timestamp", question.timestamp), ("keep_spine", str(question.keep_spine).lower())]
-    query += [("service", question.choice.service)] if question.choice.service is not None else []
-    query += [("features", reference) for reference in question.choice.features or ()]
+    query += _chosen(question.choice)
     query += [("label", question.label)] if question.label is not None else []
+    return _Call("POST", "/v1/training-sets", tuple(query), content=_arrow_stream(question.spine))
+
+
+def _chosen(choice: requests.Choice) -> list[tuple[str, str]]:
+    service = [("service", choice.service)] if choice.service is not None else []
+    return [*service, *(("features", reference) for reference in choice.features or ())]
+
+
+def _arrow_stream(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, question.spine.schema) as writer:
-        writer.write_table(question.spine)
-    return _Call("POST", "/v1/training-sets", tuple(query), content=sink.getvalue().to_pybytes())
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
 
 
 def _version_path(reference: str) -> str:

@@ -70,6 +70,13 @@ class PullTrainingSet:
 
 
 @dataclass(frozen=True, slots=True)
+class ExplainKnown:
+    choice: Choice
+    spine: pa.Table
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
 class ListDatasets:
     pass
 
@@ -190,7 +197,9 @@ class ArtifactFile:
         _check_reference(self.reference)
 
 
-FeatureQuestion = PullTrainingSet | ListDatasets | ReadDataset | Rebuild | Audit | Lineage | Status | Catalog
+FeatureQuestion = (
+    PullTrainingSet | ExplainKnown | ListDatasets | ReadDataset | Rebuild | Audit | Lineage | Status | Catalog
+)
 ModelQuestion = ListModels | ReadModel | ReadVersion | SetAlias | DeleteAlias
 Question = FeatureQuestion | ModelQuestion | RegisterModel
 """Everything that is answered by one document."""

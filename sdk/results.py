@@ -139,6 +139,30 @@ class AuditResult:
 
 
 @dataclass(frozen=True, slots=True)
+class FeatureDifference:
+    """In how many rows of a training set a feature would be another value."""
+
+    name: str
+    reference: str
+    differing: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnownReport:
+    """What event time alone would have made of a training set: how many of its cells would differ, by feature."""
+
+    rows: int
+    cells: int
+    differing: int
+    features: tuple[FeatureDifference, ...]
+
+    @property
+    def share(self) -> float:
+        """Of the cells that would differ, from 0 to 1."""
+        return self.differing / self.cells if self.cells else 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class LineageTree:
     """A node with what lies beyond it. `kind` is `direct`, or `indirect` where it only decides which rows count.
 

@@ -93,7 +93,7 @@ class MergeJoin:
         assert view.every is not None  # noqa: S101 - only windowed views come here
         delay = timedelta(0) if request.knowledge is Knowledge.EVENT_TIME_ONLY else view.publish_delay
         hops = (asked.points.moments - delay // MICROSECOND) // (view.every // MICROSECOND)
-        last = hop_at(request.answers_until[view.name] - view.publish_delay, view.every)
+        last = hop_at(request.answers_until[view.name] - delay, view.every)
         features = tuple(view.feature(name) for name in use.features)
         merge = _Windows(self._reader, view, features, request.knowledge)
         return merge.values(asked, np.minimum(hops, last), request.tables[view.name])

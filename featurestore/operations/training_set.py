@@ -58,7 +58,7 @@ def training_set(request: TrainingSetRequest, offline: OfflineSide, archive: Arc
     """
     check_spine(request.spine, request.features, timestamp=request.timestamp, label=request.label)
     request = replace(request, spine=as_kept(request.spine))
-    tables, files = _pin(request.features, offline)
+    tables, files = pin_tables(request.features, offline)
     spine = _spine_sha256(request, archive.objects)
     identity = _identity(request, tables, spine)
     with suppress(UnknownName):
@@ -82,7 +82,7 @@ def ends_of(tables: tuple[PinnedTable, ...]) -> dict[str, datetime]:
     return {table.view: table.answers_until for table in tables}
 
 
-def _pin(features: FeatureSet, offline: OfflineSide) -> tuple[tuple[PinnedTable, ...], dict[str, ParquetFiles]]:
+def pin_tables(features: FeatureSet, offline: OfflineSide) -> tuple[tuple[PinnedTable, ...], dict[str, ParquetFiles]]:
     """The newest version of each view's table, and its files."""
     pinned: list[PinnedTable] = []
     files: dict[str, ParquetFiles] = {}

@@ -14,6 +14,7 @@ import pyarrow as pa
 from featurestore.graph.lineage import Direction
 from featurestore.operations.audit import audit
 from featurestore.operations.chosen_features import FeatureChoice, chosen_features
+from featurestore.operations.explain_known import explain_known
 from featurestore.operations.lookup import Asked, OnlineAnswer, lookup
 from featurestore.operations.rebuild import rebuild
 from featurestore.operations.status import view_statuses
@@ -21,6 +22,7 @@ from featurestore.operations.training_set import TrainingSetRequest, training_se
 from featurestore.service.documents import (
     audit_document,
     catalog_document,
+    known_document,
     lineage_document,
     manifest_document,
     manifest_summary,
@@ -59,6 +61,12 @@ def pull(served: ServedFeatures, choice: FeatureChoice, spine: pa.Table, options
         keep_spine=options.keep_spine,
     )
     return manifest_document(training_set(request, served.offline, served.archive, now=served.clock()))
+
+
+def explained(served: ServedFeatures, choice: FeatureChoice, spine: pa.Table, *, timestamp: str) -> Document:
+    """How many cells of a training set would differ if event time alone were used."""
+    features = chosen_features(choice, served.lookups.applied().graph)
+    return known_document(explain_known(TrainingSetRequest(spine, features, timestamp=timestamp), served.offline))
 
 
 def dataset(served: ServedFeatures, dataset_id: str) -> Document:

@@ -17,7 +17,7 @@ from featurestore.operations.chosen_features import FeatureChoice
 from featurestore.ports.objects import ObjectStore
 from featurestore.service import answers
 from featurestore.service.bodies import BoundedRoute, received_file
-from featurestore.service.problems import Responses, StrictJson, binary
+from featurestore.service.problems import OBJECT, Responses, StrictJson, binary
 from featurestore.service.served import ServedFeatures
 
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
@@ -79,6 +79,17 @@ def dataset_routes(served: ServedFeatures) -> APIRouter:
         choice = FeatureChoice(service, None if features is None else tuple(features))
         options = answers.SpineOptions(timestamp, label, keep_spine)
         return StrictJson(answers.pull(served, choice, spine_of(body), options))
+
+    @router.post("/training-sets/explain-known", openapi_extra=_ARROW_BODY, responses=OBJECT)
+    def explain_known(
+        body: Annotated[BinaryIO, Depends(received_file)],
+        service: Annotated[str | None, Query()] = None,
+        features: Annotated[list[str] | None, Query()] = None,
+        timestamp: Annotated[str, Query()] = "event_timestamp",
+    ) -> StrictJson:
+        """How many cells of this training set would differ, by feature, if event time alone were used."""
+        choice = FeatureChoice(service, None if features is None else tuple(features))
+        return StrictJson(answers.explained(served, choice, spine_of(body), timestamp=timestamp))
 
     @router.get("/datasets", responses={200: {"model": list[SummaryBody]}})
     def datasets() -> StrictJson:

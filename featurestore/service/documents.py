@@ -8,6 +8,7 @@ from featurestore.graph.lineage import LineageTree
 from featurestore.graph.resolved import Column, Graph, ResolvedFeature, ResolvedSource, ResolvedView, ServiceEntry
 from featurestore.graph.selection import service_features
 from featurestore.operations.audit import AuditReport, Difference
+from featurestore.operations.explain_known import KnownReport
 from featurestore.operations.lookup import OnlineAnswer, OnlineValues
 from featurestore.operations.status import ViewStatus
 from featurestore.ports.state import AppliedGraph, ColumnProfile, Manifest, PinnedTable
@@ -94,6 +95,17 @@ def _profile_document(profile: ColumnProfile) -> Document:
         "minimum": value_json(profile.minimum),
         "maximum": value_json(profile.maximum),
         "mean": value_json(profile.mean),
+    }
+
+
+def known_document(report: KnownReport) -> Document:
+    return {
+        "rows": report.rows,
+        "cells": report.cells,
+        "differing": report.differing,
+        "features": [
+            {"name": one.name, "reference": one.reference, "differing": one.differing} for one in report.features
+        ],
     }
 
 

@@ -14,7 +14,7 @@ from sdk.cli.invocation import Invocation, client_command
 from sdk.cli.output import lines
 
 if TYPE_CHECKING:
-    from sdk.results import TrainingSet
+    from sdk.results import KnownReport, TrainingSet
 
 OutOption = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the rows here, as Parquet.")]
 
@@ -36,6 +36,9 @@ def training_set(
     timestamp: Annotated[str, typer.Option(metavar="COLUMN", help="Says when a row asks.")] = "event_timestamp",
     label: Annotated[str | None, typer.Option(metavar="COLUMN", help="What a model shall predict.")] = None,
     out: OutOption = None,
+    explain_known: Annotated[
+        bool, typer.Option("--explain-known", help="Count the cells that would differ on event time alone.")
+    ] = False,
 ) -> None:
     """Join features to a spine as they were known at each row's moment, and remember how: a dataset with an id."""
     check_one(service=service, features=features)
@@ -48,6 +51,12 @@ def training_set(
             )
         _write(made, out)
         data = {"id": made.id, "rows": made.rows, "sha256": made.sha256, "warnings": made.warnings, "out": out}
+        known = (
+            client.explain_known(spine, service=service, features=references(features), timestamp=timestamp)
+            if explain_known
+            else None
+        )
+        data |= {"known": known} if known else {}
     call.output.answer(
         data,
         lambda: lines(
@@ -56,6 +65,7 @@ def training_set(
             f"sha256   {made.sha256}",
             *(f"warning  {warning}" for warning in made.warnings),
             *([f"written  {out}"] if out else []),
+            *(_known_lines(known) if known else []),
             f"Next: knownat rebuild {made.id[:12]}, or knownat register NAME FILE --dataset {made.id[:12]}",
         ),
     )
@@ -76,6 +86,19 @@ def rebuild(
     call.output.answer(
         data, lambda: lines(f"equal: dataset {again.id[:12]} has {again.rows:,} rows and sha256 {again.sha256} again")
     )
+
+
+def _known_lines(known: KnownReport) -> list[str]:
+    """Feature by feature, those that differ most first."""
+    most_first = sorted(known.features, key=lambda one: -one.differing)
+    return [
+        f"known    on event time alone, {known.differing:,} of {known.cells:,} cells would differ ({known.share:.2%})",
+        *(
+            f"         {one.name}: {one.differing:,} of {known.rows:,} rows ({one.differing / known.rows:.2%})"
+            for one in most_first
+            if one.differing
+        ),
+    ]
 
 
 def _write(made: TrainingSet, out: Path | None) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from featurestore.intervals import DAY, Interval, IntervalSet
 from featurestore.plan.stages import LateRows
 from sdk import Project
+from tests.command import done
 from tests.e2e.test_promises import DELAYED, HOUR, NOON, WINDOWED, Folder
 
 TODAY = NOON - 12 * HOUR
@@ -155,3 +158,22 @@ def test_a_key_whose_every_row_is_gone_is_missing_online(folder: Folder) -> None
         answer = project.client.online(entities=[{"k": "a"}, {"k": "b"}], features=["view:*"])
 
     assert [row["view__total_7d"] for row in answer.statuses()] == ["missing", "present"]
+
+
+def test_cells_that_differ_on_event_time_alone_are_counted_by_feature(folder: Folder) -> None:
+    applied(folder, DELAYED.replace('delay="1h"', 'delay="5h"').replace('features=["v"]', 'features=["v", "known"]'))
+    asked = [NOON - DAY, NOON - DAY - 7 * HOUR, NOON - 2 * DAY - 7 * HOUR]  # five hours after a row, and sooner
+    spine = pa.table({"k": ["a"] * 3, "event_timestamp": pa.array(asked, pa.timestamp("us", "UTC"))})
+    pq.write_table(spine, folder.root / "spine.parquet")
+    words = ("training-set", "--project", folder.root, "--spine", folder.root / "spine.parquet", "--features", "view:*")
+
+    told = done(*words, "--explain-known").out
+    known = done(*words, "--explain-known", "--json").json["known"]
+    with folder.at(NOON) as project:
+        report = project.client.explain_known(spine, features=["view:v"])
+
+    assert "known    on event time alone, 4 of 6 cells would differ (66.67%)" in told
+    assert "view__v: 2 of 3 rows (66.67%)" in told
+    assert (known["rows"], known["cells"], known["differing"]) == (3, 6, 4)
+    assert (report.differing, report.cells, round(report.share, 3)) == (2, 3, 0.667)
+    assert "known" not in done(*words, "--json").json
