@@ -56,6 +56,13 @@ def test_a_training_set_is_the_spine_and_then_the_features_in_its_order(client: 
     assert (dataset.rows, dataset.manifest["label"], dataset.warnings) == (7, "late", (NULL_KEY,))
 
 
+def test_what_event_time_alone_would_change_is_counted_by_feature(client: Client) -> None:
+    report = client.explain_known(SPINE, service="shops_v1")
+
+    assert (report.rows, report.cells, report.differing, report.share) == (7, 70, 0, 0.0)  # known when it happened
+    assert [one.name for one in report.features] == COLUMNS
+
+
 def test_the_same_pull_has_the_same_id_and_another_has_another(client: Client) -> None:
     first, again = pull(client), pull(client)
 
