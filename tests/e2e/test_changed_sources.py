@@ -177,3 +177,20 @@ def test_cells_that_differ_on_event_time_alone_are_counted_by_feature(folder: Fo
     assert (known["rows"], known["cells"], known["differing"]) == (3, 6, 4)
     assert (report.differing, report.cells, round(report.share, 3)) == (2, 3, 0.667)
     assert "known" not in done(*words, "--json").json
+
+
+def test_on_event_time_alone_a_correction_stands_for_what_it_corrected(folder: Folder) -> None:
+    folder.define("""
+source = fs.ParquetSource("rows", path="*.parquet", event_timestamp="happened", known_at="known")
+view = fs.FeatureView("view", entity=thing, source=source, features=["v"])
+""")
+    folder.add("first", happened=TODAY, known=TODAY + HOUR, value=1.0)
+    folder.add("corrected", happened=TODAY, known=TODAY + 5 * HOUR, value=2.0)
+    asked = [TODAY + hours * HOUR for hours in (2, 6, 7)]
+    spine = pa.table({"k": ["a"] * 3, "event_timestamp": pa.array(asked, pa.timestamp("us", "UTC"))})
+    with folder.at(NOON) as project:
+        list(project.apply())
+
+        report = project.client.explain_known(spine, features=["view:v"])
+
+    assert report.differing == 1  # two hours after, the correction was not known
