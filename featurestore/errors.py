@@ -19,6 +19,8 @@ KnownatError
 ├── StoreRefused                the online store is set up in a way that would lose rows
 ├── StoreCorrupted              stored bytes are not what was written
 ├── ConcurrentChange            another process changed the same table; nothing was lost, run it again
+├── TableDamaged                an offline table's log or files are not what was committed
+├── DatasetInUse                a dataset can not be deleted, as registered models were trained on it
 ├── DatasetGone                 a dataset can not be rebuilt; names exactly what is missing
 ├── DatasetDiffers              a rebuilt dataset has other bytes than the manifest says
 └── UnsupportedOperation        the connection or adapter can not do this
@@ -155,6 +157,35 @@ class StoreCorrupted(KnownatError):
 
 class ConcurrentChange(KnownatError):
     code = "concurrent_change"
+
+
+class TableDamaged(KnownatError):
+    """A table whose log or files differ from what state has recorded of them."""
+
+    code = "table_damaged"
+
+    def __init__(self, table: str, expected: str, found: str, remedy: str) -> None:
+        self.table, self.expected, self.found, self.remedy = table, expected, found, remedy
+        super().__init__(f"The table {table} is damaged: expected {expected}, found {found}. {remedy}")
+
+    @property
+    def details(self) -> dict[str, object]:
+        return {"table": self.table, "expected": self.expected, "found": self.found, "remedy": self.remedy}
+
+
+class DatasetInUse(KnownatError):
+    code = "dataset_in_use"
+
+    def __init__(self, dataset: str, users: Iterable[str]) -> None:
+        self.dataset, self.users = dataset, tuple(sorted(users))
+        super().__init__(
+            f"Dataset {dataset[:12]} can not be deleted: {', '.join(self.users)} was trained on it, and a registered "
+            "version stays what it is. Delete datasets that no model was trained on."
+        )
+
+    @property
+    def details(self) -> dict[str, object]:
+        return {"dataset": self.dataset, "users": list(self.users)}
 
 
 class DatasetGone(KnownatError):

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from featurestore.adapters.definitions_folder import DefinitionsFolder
+from featurestore.adapters.delta_log import DeltaLog
 from featurestore.adapters.delta_offline import DeltaOfflineStore
 from featurestore.adapters.duckdb_engine import DuckDBEngine
 from featurestore.adapters.file_locks import FileLocks
 from featurestore.adapters.local_objects import LocalObjects
+from featurestore.adapters.local_table_files import LocalTableFiles
 from featurestore.adapters.merge_join import MergeJoin
 from featurestore.adapters.parquet_source import ParquetSources
 from featurestore.adapters.plan_memory_file import PlanMemoryFile
 from featurestore.adapters.redis_online import RedisOnlineStore
+from featurestore.adapters.sql_commits import SqlCommits
 from featurestore.adapters.sql_database import Database, upgrade
 from featurestore.adapters.sql_state import SqlCatalog, SqlCoverage, SqlDatasets, SqlMaterializations
 from featurestore.adapters.sql_tables import STATE_MIGRATIONS
@@ -23,7 +26,7 @@ from featurestore.graph.lineage import lineage_tree
 from featurestore.operations.lineage import lineage_edges
 from featurestore.operations.make_plan import Project
 from featurestore.operations.prepared_lookups import NoModels, PreparedLookups
-from featurestore.operations.sides import OfflineSide, OnlineSide
+from featurestore.operations.sides import Ledger, OfflineSide, OnlineSide
 from featurestore.operations.training_set import Archive
 from featurestore.ports.locks import Locks
 from featurestore.ports.model_usage import ModelUsage
@@ -71,6 +74,7 @@ def wire(settings: Settings, database: Database, usage: ModelUsage) -> FeatureSt
     )
     joins = MergeJoin(threads=settings.engine.threads)
     store, address = _online_store(settings)
+    tables = settings.path(settings.offline.tables)
     datasets = SqlDatasets(database)
 
     def close() -> None:
@@ -90,10 +94,11 @@ def wire(settings: Settings, database: Database, usage: ModelUsage) -> FeatureSt
         ),
         offline=OfflineSide(
             engine,
-            DeltaOfflineStore(settings.path(settings.offline.tables)),
+            DeltaOfflineStore(tables),
             ParquetSources(settings.path(settings.data_folder)),
             SqlCoverage(database),
             joins,
+            Ledger(DeltaLog(tables), LocalTableFiles(tables), SqlCommits(database)),
             settings.engine.workers,
         ),
         online=OnlineSide(store, SqlMaterializations(database), address),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text
 
 from featurestore.adapters.sql_database import Migrations
 from featurestore.adapters.sql_values import Json, Moment
@@ -57,4 +57,26 @@ dataset = Table(
     Column("id", String, primary_key=True),
     Column("manifest", Json(Manifest), nullable=False),
     Column("created_at", Moment, nullable=False),
+)
+
+table_commit = Table(
+    "table_commit",
+    state_metadata,
+    Column("table_name", String, primary_key=True),
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("row_count", BigInteger, nullable=False),
+    Column("content", Text, nullable=False),
+)
+
+data_file = Table(
+    "data_file",
+    state_metadata,
+    Column("table_name", String, primary_key=True),
+    Column("path", String, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("row_count", BigInteger, nullable=False),
+    # None where a table was filled before digests were kept.
+    Column("sha256", String),
+    Column("added_in", BigInteger, nullable=False),
+    Column("removed_in", BigInteger),
 )

@@ -13,6 +13,7 @@ from featurestore.compiler.stored_rows import stored_rows
 from featurestore.graph.resolved import ResolvedView
 from featurestore.intervals import DAY, EPOCH, Interval, IntervalSet, split_days, whole_days
 from featurestore.operations.fill_chunks import Chunk, ChunkFilled, fill_chunks
+from featurestore.operations.open_table import record_commits
 from featurestore.operations.sides import OfflineSide
 from featurestore.operations.source_rows import declared_source
 from featurestore.ports.engine import Query, Relation
@@ -26,8 +27,10 @@ def create_table(view: ResolvedView, offline: OfflineSide) -> None:
     if offline.tables.exists(view.table):
         return
     offline.coverage.forget(view.table)  # of a table that was deleted
+    offline.ledger.commits.forget(view.table)
     schema = offline.engine.schema(Query(stored_rows(view, _any_interval()), _empty_relations(view, offline)))
     offline.tables.create(view.table, schema)
+    record_commits(view.table, offline.ledger)
 
 
 def backfill(

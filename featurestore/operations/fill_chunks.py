@@ -18,6 +18,7 @@ from featurestore.compiler.late_rows import ROWS, rows_of_days
 from featurestore.compiler.stored_rows import EVENT_DAY, stored_rows
 from featurestore.graph.resolved import ResolvedView
 from featurestore.intervals import Interval, IntervalSet
+from featurestore.operations.open_table import record_commits, version_to_replace
 from featurestore.operations.sides import OfflineSide
 from featurestore.operations.source_parts import parts_seen, parts_within
 from featurestore.operations.source_rows import source_snapshots
@@ -99,12 +100,13 @@ class _Commits:
 
     def version_of(self, chunk: Chunk) -> int:
         """The table's version, asked before the sources are read: a fill that came after it makes ours fail."""
-        return self._offline.tables.snapshot(chunk.view.table).version
+        return version_to_replace(chunk.view.table, self._offline)
 
     def commit(self, computed: _Computed) -> ChunkFilled:
         view, interval = computed.chunk.view, computed.chunk.interval
         based_on = self._continued(view.table, computed.based_on)
         version = self._offline.tables.replace(view.table, interval, computed.files, based_on=based_on)
+        record_commits(view.table, self._offline.ledger)
         if version > based_on:
             self._own.setdefault(view.table, set()).add(version)
         rows = sum(file.rows for file in computed.files)

@@ -16,6 +16,7 @@ from featurestore.graph.arrow_types import arrow_schema
 from featurestore.graph.resolved import Column, ResolvedView
 from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
 from featurestore.intervals import Interval
+from featurestore.operations.open_table import open_table
 from featurestore.operations.reach import answers_until
 from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.ports.engine import ParquetFiles, Query
@@ -68,7 +69,7 @@ def materialize(
         since = None
     if since is not None and since >= until:
         return Materialized(view.name, since, 0, 0)
-    snapshot = offline.tables.snapshot(view.table, days=days_read(view, since=since, until=until))
+    snapshot = open_table(view.table, offline, days=days_read(view, since=since, until=until))
     with _newest(view, snapshot.files, offline, since=since, until=until) as rows:
         count = online.store.replace(table, rows) if since is None else online.store.write_newer(table, rows)
     online.store.mark_filled(table, until)

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from featurestore.ports.commits import CommitState
 from featurestore.ports.engine import Engine
 from featurestore.ports.joins import PointInTimeJoin
 from featurestore.ports.offline_store import OfflineStore
 from featurestore.ports.online_store import OnlineStore
 from featurestore.ports.source_reader import SourceReader
 from featurestore.ports.state import CoverageState, MaterializationState
+from featurestore.ports.table_files import TableFiles, TableLog
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What the tables' logs and files are, and what state has recorded of them."""
+
+    log: TableLog
+    files: TableFiles
+    commits: CommitState
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +32,7 @@ class OfflineSide:
     sources: SourceReader
     coverage: CoverageState
     joins: PointInTimeJoin
+    ledger: Ledger
     workers: int = 1
     """How many chunks of a backfill may be computed at once."""
 

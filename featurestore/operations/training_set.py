@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from hashlib import file_digest
+from hashlib import file_digest, sha256
 from importlib.metadata import version as library_version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,10 +15,11 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurestore.errors import NotApplied, UnknownName
+from featurestore.errors import DatasetGone, NotApplied, UnknownName
 from featurestore.graph.fingerprint import fingerprint
 from featurestore.graph.resolved import FeatureSet
 from featurestore.intervals import show_moment
+from featurestore.operations.open_table import content_at, open_table
 from featurestore.operations.point_in_time import Pull, point_in_time
 from featurestore.operations.reach import answers_until
 from featurestore.operations.result_file import ResultFile, write_result, write_table
@@ -62,10 +63,22 @@ def training_set(request: TrainingSetRequest, offline: OfflineSide, archive: Arc
     spine = _spine_sha256(request, archive.objects)
     identity = _identity(request, tables, spine)
     with suppress(UnknownName):
-        return archive.datasets.get(identity)
+        return _same_tables(archive.datasets.get(identity), tables)
     pull = Pull(request.spine, request.features, request.timestamp, files, ends_of(tables))
     written, result = run_pull(pull, offline, archive.objects)
     return archive.datasets.put(_manifest(request, identity, tables, spine, (written, result), now))
+
+
+def _same_tables(kept: Manifest, tables: tuple[PinnedTable, ...]) -> Manifest:
+    """The kept dataset, unless a table was lost and filled anew since: versions are counted from 0 again then."""
+    commits = {table.table: table.commit for table in tables}
+    for table in kept.tables:
+        if table.commit not in (None, commits[table.table]):
+            raise DatasetGone(
+                f"Dataset {kept.id[:12]} would be this pull, but was pulled before the table {table.table} was lost "
+                f"and filled anew. Run `knownat datasets delete {kept.id[:12]}`, or pull with another spine."
+            )
+    return kept
 
 
 def run_pull(pull: Pull, offline: OfflineSide, objects: ObjectStore) -> tuple[ResultFile, ObjectReference]:
@@ -92,11 +105,14 @@ def pin_tables(features: FeatureSet, offline: OfflineSide) -> tuple[tuple[Pinned
             raise NotApplied(
                 f"View '{view.name}' has nothing filled: run `knownat apply`, or see whether its sources have rows."
             )
-        snapshot = offline.tables.snapshot(view.table)
+        snapshot = open_table(view.table, offline)
         files[view.name] = snapshot.files
         sources = dict.fromkeys(version for fill in coverage.fills for version in fill.source_versions)
         until = answers_until(view, coverage.filled_to)
-        pinned.append(PinnedTable(view.table, view.name, view.fingerprint, snapshot.version, until, tuple(sources)))
+        commit = sha256(content_at(view.table, snapshot.version, offline.ledger)).hexdigest()
+        pinned.append(
+            PinnedTable(view.table, view.name, view.fingerprint, snapshot.version, until, tuple(sources), commit)
+        )
     return tuple(pinned), files
 
 

@@ -180,6 +180,8 @@ class PinnedTable:
     answers_until: datetime
     """Up to when this version holds everything that is visible."""
     source_versions: tuple[tuple[str, str], ...]
+    commit: str | None = None
+    """The sha256 of this version's log entry; None where it was pulled before that was kept."""
 
 
 @dataclass(frozen=True, slots=True)

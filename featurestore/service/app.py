@@ -41,6 +41,8 @@ STATUSES: ErrorStatuses = MappingProxyType(
         errors.StoreRefused: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.StoreCorrupted: HTTPStatus.INTERNAL_SERVER_ERROR,
         errors.ConcurrentChange: HTTPStatus.CONFLICT,
+        errors.TableDamaged: HTTPStatus.INTERNAL_SERVER_ERROR,
+        errors.DatasetInUse: HTTPStatus.CONFLICT,
         errors.DatasetGone: HTTPStatus.GONE,
         errors.DatasetDiffers: HTTPStatus.CONFLICT,
         errors.UnsupportedOperation: HTTPStatus.NOT_IMPLEMENTED,

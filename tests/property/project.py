@@ -15,7 +15,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from featurestore.adapters.delta_log import DeltaLog
 from featurestore.adapters.delta_offline import DeltaOfflineStore
+from featurestore.adapters.local_table_files import LocalTableFiles
+from featurestore.adapters.memory_commits import MemoryCommits
 from featurestore.adapters.memory_objects import MemoryObjects
 from featurestore.adapters.memory_online import MemoryOnlineStore
 from featurestore.adapters.memory_state import MemoryCatalog, MemoryCoverage, MemoryDatasets, MemoryMaterializations
@@ -27,7 +30,7 @@ from featurestore.operations.apply import apply
 from featurestore.operations.lookup import Asked, OnlineAnswer, lookup, prepare
 from featurestore.operations.make_plan import Project, make_plan
 from featurestore.operations.materialize import MaterializeRequest, materialize
-from featurestore.operations.sides import OfflineSide, OnlineSide
+from featurestore.operations.sides import Ledger, OfflineSide, OnlineSide
 from featurestore.operations.training_set import Archive, TrainingSetRequest, training_set
 from featurestore.plan.stages import Plan
 from featurestore.plan.usage import DatasetUse
@@ -148,6 +151,7 @@ def open_small_project(folder: Path, engine: Engine, store: OnlineStore | None =
             ParquetSources(folder / "data"),
             MemoryCoverage(),
             MergeJoin(threads=2),
+            Ledger(DeltaLog(folder / "tables"), LocalTableFiles(folder / "tables"), MemoryCommits()),
         ),
         online=OnlineSide(store or MemoryOnlineStore(), MemoryMaterializations(), "memory"),
         archive=Archive(MemoryDatasets(), MemoryObjects(folder / "objects")),
