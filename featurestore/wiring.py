@@ -25,11 +25,13 @@ from featurestore.adapters.sqlite_online import SqliteOnlineStore
 from featurestore.graph.lineage import lineage_tree
 from featurestore.operations.lineage import lineage_edges
 from featurestore.operations.make_plan import Project
+from featurestore.operations.premises import Premises, Upkeep
 from featurestore.operations.prepared_lookups import NoModels, PreparedLookups
 from featurestore.operations.sides import Ledger, OfflineSide, OnlineSide
 from featurestore.operations.training_set import Archive
 from featurestore.ports.locks import Locks
 from featurestore.ports.model_usage import ModelUsage
+from featurestore.ports.object_usage import ObjectUsage
 from featurestore.service.served import ServedFeatures
 from featurestore.settings import Settings, machine_clock
 
@@ -49,8 +51,14 @@ class FeatureStore:
     online: OnlineSide
     archive: Archive
     locks: Locks
+    upkeep: Upkeep
     clock: Clock
     close: Callable[[], None]
+
+    @property
+    def premises(self) -> Premises:
+        """What verifying and collecting garbage look at."""
+        return Premises(self.project, self.offline, self.online, self.archive, self.upkeep)
 
 
 def open_database(settings: Settings) -> Database:
@@ -65,7 +73,7 @@ def open_database(settings: Settings) -> Database:
     return database
 
 
-def wire(settings: Settings, database: Database, usage: ModelUsage) -> FeatureStore:
+def wire(settings: Settings, database: Database, usage: ModelUsage, objects: ObjectUsage) -> FeatureStore:
     """The feature store of these settings, with state in `database`."""
     engine = DuckDBEngine(
         memory_limit=settings.engine.memory_limit,
@@ -75,7 +83,8 @@ def wire(settings: Settings, database: Database, usage: ModelUsage) -> FeatureSt
     joins = MergeJoin(threads=settings.engine.threads)
     store, address = _online_store(settings)
     tables = settings.path(settings.offline.tables)
-    datasets = SqlDatasets(database)
+    datasets, commits = SqlDatasets(database), SqlCommits(database)
+    shelf = LocalObjects(settings.path(settings.offline.objects))
 
     def close() -> None:
         store.close()
@@ -98,12 +107,13 @@ def wire(settings: Settings, database: Database, usage: ModelUsage) -> FeatureSt
             ParquetSources(settings.path(settings.data_folder)),
             SqlCoverage(database),
             joins,
-            Ledger(DeltaLog(tables), LocalTableFiles(tables), SqlCommits(database)),
+            Ledger(DeltaLog(tables), LocalTableFiles(tables), commits),
             settings.engine.workers,
         ),
         online=OnlineSide(store, SqlMaterializations(database), address),
-        archive=Archive(datasets, LocalObjects(settings.path(settings.offline.objects))),
+        archive=Archive(datasets, shelf),
         locks=FileLocks(settings.path(settings.offline.locks)),
+        upkeep=Upkeep(shelf, objects, commits),
         clock=_clock(settings),
         close=close,
     )

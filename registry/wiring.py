@@ -11,6 +11,7 @@ from featurestore.operations.prepared_lookups import PreparedLookups
 from featurestore.service.served import ServedFeatures
 from featurestore.settings import Settings, read_settings
 from featurestore.wiring import FeatureStore, open_database, wire
+from registry.adapters.artifact_users import RegisteredArtifacts
 from registry.adapters.dataset_users import RegisteredDatasetUsers
 from registry.adapters.sql_aliases import SqlAliases
 from registry.adapters.sql_models import SqlModels
@@ -44,7 +45,7 @@ def wire_project(settings: Settings) -> WiredProject:
     upgrade(database, REGISTRY_MIGRATIONS)
     models = SqlModels(database)
     aliases = SqlAliases(database)
-    features = wire(settings, database, RegisteredDatasetUsers(models, aliases))
+    features = wire(settings, database, RegisteredDatasetUsers(models, aliases), RegisteredArtifacts(models))
     return WiredProject(features, RegistryStores(models, aliases, features.archive.objects, features.archive.datasets))
 
 

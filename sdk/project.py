@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from featurestore.graph.resolved import ResolvedView
     from featurestore.operations.apply import Progress
+    from featurestore.operations.damage import VerifyReport
     from featurestore.operations.fill_chunks import ChunkFilled
     from featurestore.operations.materialize import Materialized
     from featurestore.operations.run_due import Due
     from featurestore.operations.source_rows import Rejected
+    from featurestore.operations.verify import Restored
     from featurestore.plan.stages import LateRows, Plan
     from registry.wiring import WiredProject
     from sdk.client import Client
@@ -36,7 +38,7 @@ def open_project(path: str | Path, *, settings: Mapping[str, object] | None = No
 
 
 class Project:
-    """What to do with a project: change what is applied, and fill its tables.
+    """What to do with a project: change what is applied, fill its tables, and look after them.
 
     Work that takes long comes as an iterator of progress records: it happens as the iterator is read, and stops when
     it is not. Each of these can be repeated; after a crash or Ctrl-C, the same call goes on where it stopped.
@@ -156,6 +158,22 @@ class Project:
         features = self._wired.features
         chosen = applied_graph(features.project.catalog).graph.view(view)
         return count_rejected(chosen, features.offline)
+
+    def verify(self, *, deep: bool = False) -> VerifyReport:
+        """Look whether everything that datasets, models and readers rely on is there, and what it was.
+
+        Without `deep` files are counted and measured; with it, every byte is read. Changes nothing, but takes the
+        digests of files that were written before digests were kept.
+        """
+        from featurestore.operations.verify import verify
+
+        return verify(self._wired.features.premises, deep=deep)
+
+    def repair(self) -> Iterator[Restored]:
+        """Put the tables' log entries back as they were recorded, and remove those that were never finished."""
+        from featurestore.operations.verify import repair_logs
+
+        yield from repair_logs(self._wired.features.premises)
 
     def close(self) -> None:
         """Release everything. Closing twice is harmless."""

@@ -7,14 +7,15 @@ import os
 import re
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from io import FileIO
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 from featurestore.errors import InvalidReference, StoreCorrupted, StoreUnavailable, UnknownName
-from featurestore.ports.objects import ObjectReference
+from featurestore.ports.objects import ObjectReference, StoredObject
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1024 * 1024
@@ -22,7 +23,7 @@ _UNFINISHED = "unfinished"
 
 
 class LocalObjects:
-    """An ObjectStore whose objects outlive power cuts, and whose damage is noticed by whoever reads."""
+    """An ObjectStore and ObjectShelf whose objects outlive power cuts, and whose damage is noticed by whoever reads."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -47,6 +48,36 @@ class LocalObjects:
         for _ in self._verified_chunks(file, sha256):
             pass
         return str(file)
+
+    def stored(self) -> tuple[StoredObject, ...]:
+        """An ObjectShelf, as is `remove`. Names are paths below the folder."""
+        found = []
+        with self._our_errors():
+            for file in sorted(self._folder.glob("*/*")):
+                with suppress(FileNotFoundError):  # an upload that has just been finished
+                    found.append(self._described(file))
+        return tuple(found)
+
+    def remove(self, stored: StoredObject) -> bool:
+        file = self._folder / stored.name
+        with self._our_errors():
+            try:
+                if self._described(file) != stored:
+                    return False
+                file.unlink()
+            except FileNotFoundError:
+                return False
+        return True
+
+    def _described(self, file: Path) -> StoredObject:
+        found = file.stat()
+        sha256 = f"{file.parent.name}{file.name}"
+        return StoredObject(
+            file.relative_to(self._folder).as_posix(),
+            sha256 if _SHA256.fullmatch(sha256) else None,
+            found.st_size,
+            datetime.fromtimestamp(found.st_mtime, UTC),
+        )
 
     def _file(self, sha256: str) -> Path:
         return self._folder / sha256[:2] / sha256[2:]

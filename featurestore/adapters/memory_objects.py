@@ -9,7 +9,8 @@ from typing import BinaryIO
 
 from featurestore.adapters.local_objects import check_sha256
 from featurestore.errors import StoreCorrupted, UnknownName
-from featurestore.ports.objects import ObjectReference
+from featurestore.intervals import EPOCH
+from featurestore.ports.objects import ObjectReference, StoredObject
 
 _CHUNK = 1024 * 1024
 
@@ -38,6 +39,13 @@ class MemoryObjects:
         file = self._folder / sha256
         file.write_bytes(data)
         return str(file)
+
+    def stored(self) -> tuple[StoredObject, ...]:
+        """An ObjectShelf, as is `remove`. All that is here has always been here."""
+        return tuple(StoredObject(key, key, len(data), EPOCH) for key, data in sorted(self.contents.items()))
+
+    def remove(self, stored: StoredObject) -> bool:
+        return self.contents.pop(stored.name, None) is not None
 
     def _verified_chunks(self, sha256: str) -> Iterator[bytes]:
         data = self.contents[sha256]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import BinaryIO, Protocol
 
 
@@ -28,4 +29,27 @@ class ObjectStore(Protocol):
 
     def path(self, sha256: str) -> str:
         """Where an engine can read the object, verified before it is handed out. Raises as `read` does."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """What lies in an object store. `sha256` is None for an upload that was never finished. `modified_at` is told by
+    the clock of the machine that stored it last."""
+
+    name: str
+    sha256: str | None
+    size: int
+    modified_at: datetime
+
+
+class ObjectShelf(Protocol):
+    """What an object store holds, seen by whoever keeps it clean."""
+
+    def stored(self) -> tuple[StoredObject, ...]:
+        """Every object and every unfinished upload, in the order of their names."""
+        ...
+
+    def remove(self, stored: StoredObject) -> bool:
+        """Remove it, unless it was stored again since it was listed: then, False."""
         ...

@@ -17,7 +17,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from featurestore.errors import KnownatError
-from sdk.cli import audit, datasets, fill, init, lineage, models, online, plan, serve, status
+from sdk.cli import audit, datasets, fill, init, lineage, models, online, plan, serve, status, verify
 from sdk.cli import run as run_command
 from sdk.cli.invocation import JsonOption, ProjectOption, Shared, UrlOption
 from sdk.cli.output import JsonOutput, Output, TextOutput
@@ -56,6 +56,7 @@ app.command("training-set")(datasets.training_set)
 app.command()(datasets.rebuild)
 app.command()(online.online)
 app.command()(audit.audit)
+app.command()(verify.verify)
 app.command()(lineage.lineage)
 app.command()(status.status)
 app.command()(models.register)

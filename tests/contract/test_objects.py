@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ import pytest
 from featurestore.adapters.local_objects import LocalObjects
 from featurestore.adapters.memory_objects import MemoryObjects
 from featurestore.errors import InvalidReference, StoreCorrupted, UnknownName
-from featurestore.ports.objects import ObjectReference, ObjectStore
+from featurestore.ports.objects import ObjectReference, ObjectShelf, ObjectStore
 
 HELLO = hashlib.sha256(b"hello").hexdigest()
 NOTHING = hashlib.sha256(b"").hexdigest()
@@ -34,6 +35,11 @@ def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
         return Objects(memory, memory.contents.__setitem__)
     folder = tmp_path / "objects"
     return Objects(LocalObjects(folder), lambda sha256, data: (folder / sha256[:2] / sha256[2:]).write_bytes(data))
+
+
+def shelf_of(objects: Objects) -> ObjectShelf:
+    assert isinstance(objects.store, MemoryObjects | LocalObjects)
+    return objects.store
 
 
 class Interrupted(io.BytesIO):
@@ -144,3 +150,45 @@ def test_content_that_breaks_off_leaves_nothing_behind(tmp_path: Path) -> None:
         store.put(Interrupted(b"x" * 3_000_000))
 
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
+
+
+def test_what_is_stored_is_listed_with_its_size(objects: Objects) -> None:
+    objects.store.put(io.BytesIO(b"hello"))
+    objects.store.put(io.BytesIO(b""))
+
+    assert {(one.sha256, one.size) for one in shelf_of(objects).stored()} == {(HELLO, 5), (NOTHING, 0)}
+
+
+def test_a_removed_object_is_gone_and_others_stay(objects: Objects) -> None:
+    objects.store.put(io.BytesIO(b"hello"))
+    objects.store.put(io.BytesIO(b""))
+    listed = next(one for one in shelf_of(objects).stored() if one.sha256 == HELLO)
+
+    removed = [shelf_of(objects).remove(listed) for _ in range(2)]
+
+    assert removed == [True, False]
+    assert [one.sha256 for one in shelf_of(objects).stored()] == [NOTHING]
+
+
+def test_an_object_that_was_stored_again_since_it_was_listed_stays(tmp_path: Path) -> None:
+    store = LocalObjects(tmp_path)
+    store.put(io.BytesIO(b"hello"))
+    file = tmp_path / HELLO[:2] / HELLO[2:]
+    os.utime(file, (1_700_000_000, 1_700_000_000))
+    (listed,) = store.stored()
+
+    store.put(io.BytesIO(b"hello"))
+
+    assert not store.remove(listed)
+    assert b"".join(store.read(HELLO)) == b"hello"
+
+
+def test_an_upload_that_was_never_finished_is_listed_as_one(tmp_path: Path) -> None:
+    (tmp_path / "unfinished").mkdir()
+    (tmp_path / "unfinished" / "0123").write_bytes(b"half")
+
+    (found,) = LocalObjects(tmp_path).stored()
+
+    assert (found.sha256, found.size) == (None, 4)
+    assert LocalObjects(tmp_path).remove(found)
+    assert LocalObjects(tmp_path).stored() == ()

@@ -1,0 +1,82 @@
+"""The premises: everything that verifying and collecting garbage look at, and who depends on what of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from featurestore.operations.make_plan import Project
+from featurestore.operations.sides import OfflineSide, OnlineSide
+from featurestore.operations.training_set import Archive
+from featurestore.ports.commits import CommitUpkeep
+from featurestore.ports.object_usage import ObjectUsage
+from featurestore.ports.objects import ObjectShelf
+from featurestore.ports.state import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What nobody but the caretaker uses."""
+
+    shelf: ObjectShelf
+    object_usage: ObjectUsage
+    commits: CommitUpkeep
+
+
+@dataclass(frozen=True, slots=True)
+class Premises:
+    project: Project
+    offline: OfflineSide
+    online: OnlineSide
+    archive: Archive
+    upkeep: Upkeep
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A dataset was pulled from this version of a table."""
+
+    table: str
+    version: int
+    dataset: str
+    commit: str | None = None
+    """The sha256 of the version's log entry as it was then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dependents:
+    """Which datasets and models depend on which tables and objects."""
+
+    manifests: tuple[Manifest, ...]
+    users: Mapping[str, tuple[str, ...]]
+    """For each dataset that has any, the URNs of the models that were trained on it."""
+
+    def pins(self, table: str) -> tuple[Pin, ...]:
+        """Oldest dataset first."""
+        return tuple(
+            Pin(table, pinned.version, manifest.id, pinned.commit)
+            for manifest in self.manifests
+            for pinned in manifest.tables
+            if pinned.table == table
+        )
+
+    def tables(self) -> tuple[str, ...]:
+        """Every table that a dataset pins."""
+        return tuple(sorted({pinned.table for manifest in self.manifests for pinned in manifest.tables}))
+
+    def datasets(self, table: str, holds: Callable[[int], bool]) -> tuple[str, ...]:
+        """The datasets that pin a version of the table for which `holds` is true."""
+        return tuple(dict.fromkeys(pin.dataset for pin in self.pins(table) if holds(pin.version)))
+
+    def models(self, datasets: Iterable[str]) -> tuple[str, ...]:
+        """The models that were trained on any of them, by URN."""
+        return tuple(sorted({user for dataset in datasets for user in self.users.get(dataset, ())}))
+
+
+def dependents(project: Project) -> Dependents:
+    """Who depends on what now. Models are read after datasets: one that is registered meanwhile is among them."""
+    manifests = project.datasets.all()
+    users: dict[str, list[str]] = {}
+    for use in project.usage.users_of([manifest.id for manifest in manifests]):
+        users.setdefault(use.dataset, []).append(use.user)
+    return Dependents(manifests, {dataset: tuple(sorted(urns)) for dataset, urns in users.items()})
