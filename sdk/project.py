@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from featurestore.operations.apply import Progress
     from featurestore.operations.damage import VerifyReport
     from featurestore.operations.fill_chunks import ChunkFilled
+    from featurestore.operations.garbage import Garbage, GarbagePlan
     from featurestore.operations.materialize import Materialized
     from featurestore.operations.run_due import Due
     from featurestore.operations.source_rows import Rejected
@@ -174,6 +175,34 @@ class Project:
         from featurestore.operations.verify import repair_logs
 
         yield from repair_logs(self._wired.features.premises)
+
+    def garbage(self, *, grace: timedelta | None = None) -> GarbagePlan:
+        """What nobody needs, and why the rest must stay. Removes nothing.
+
+        What was written within `grace`, by default a day, stays: someone may be at work on it.
+        """
+        from featurestore.operations.collect_garbage import GarbageRequest, find_garbage
+        from featurestore.operations.garbage import DEFAULT_GRACE
+        from featurestore.settings import machine_clock
+
+        features = self._wired.features
+        kept = DEFAULT_GRACE if grace is None else grace
+        return find_garbage(GarbageRequest(features.clock(), machine_clock(), kept), features.premises)
+
+    def collect_garbage(self, plan: GarbagePlan | None = None) -> Iterator[Garbage]:
+        """Remove what `plan` says, by default a new one, and report each part as it is gone."""
+        from featurestore.operations.collect_garbage import collect_garbage
+
+        yield from collect_garbage(self.garbage() if plan is None else plan, self._wired.features.premises)
+
+    def delete_dataset(self, dataset: str) -> str:
+        """Forget a dataset, by its id or the start of it, and return the id: nothing is kept for it any more.
+
+        Its bytes go with the next garbage. Raises UnknownName, DatasetInUse when a model was trained on it.
+        """
+        from featurestore.operations.delete_dataset import delete_dataset
+
+        return delete_dataset(dataset, self._wired.features.project).id
 
     def close(self) -> None:
         """Release everything. Closing twice is harmless."""

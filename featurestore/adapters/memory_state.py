@@ -35,6 +35,9 @@ class MemoryCatalog:
             self._applied.append(applied)
         return applied
 
+    def history(self) -> tuple[AppliedGraph, ...]:
+        return tuple(self._applied)
+
 
 class MemoryCoverage:
     def __init__(self) -> None:
@@ -68,6 +71,13 @@ class MemoryMaterializations:
             if undisturbed:
                 self._last[store, materialization.table] = materialization
 
+    def all(self, store: str) -> tuple[Materialization, ...]:
+        return tuple(last for (name, _), last in sorted(self._last.items()) if name == store)
+
+    def forget(self, store: str, table: str) -> None:
+        with self._lock:
+            self._last.pop((store, table), None)
+
 
 class MemoryDatasets:
     def __init__(self) -> None:
@@ -81,6 +91,9 @@ class MemoryDatasets:
 
     def all(self) -> tuple[Manifest, ...]:
         return tuple(sorted(self._manifests.values(), key=lambda manifest: (manifest.created_at, manifest.id)))
+
+    def delete(self, dataset: str) -> None:
+        self._manifests.pop(dataset, None)
 
 
 def _contains(outer: FilledInterval, inner: FilledInterval) -> bool:

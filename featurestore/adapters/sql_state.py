@@ -54,6 +54,13 @@ class SqlCatalog:
             )
         return applied
 
+    def history(self) -> tuple[AppliedGraph, ...]:
+        oldest_first = select(tables.applied_graph).order_by(tables.applied_graph.c.serial)
+        with self._database.read() as connection:
+            return tuple(
+                AppliedGraph(row.serial, row.graph, row.applied_at) for row in connection.execute(oldest_first)
+            )
+
 
 class SqlCoverage:
     def __init__(self, database: Database) -> None:
@@ -126,6 +133,17 @@ class SqlMaterializations:
                     )
                 )
 
+    def all(self, store: str) -> tuple[Materialization, ...]:
+        of_store = select(tables.materialization).where(tables.materialization.c.store == store)
+        with self._database.read() as connection:
+            found = [_materialization(row) for row in connection.execute(of_store)]
+        return tuple(sorted((one for one in found if one is not None), key=lambda one: one.table))
+
+    def forget(self, store: str, table: str) -> None:
+        copied = (tables.materialization.c.store == store) & (tables.materialization.c.table_name == table)
+        with self._database.write(f"materialization:{store}:{table}") as connection:
+            connection.execute(delete(tables.materialization).where(copied))
+
 
 class SqlDatasets:
     def __init__(self, database: Database) -> None:
@@ -153,6 +171,10 @@ class SqlDatasets:
         oldest_first = select(tables.dataset.c.manifest).order_by(tables.dataset.c.created_at, tables.dataset.c.id)
         with self._database.read() as connection:
             return tuple(_manifest(row) for row in connection.execute(oldest_first))
+
+    def delete(self, dataset: str) -> None:
+        with self._database.write(f"dataset:{dataset}") as connection:
+            connection.execute(delete(tables.dataset).where(tables.dataset.c.id == dataset))
 
 
 def _fill(row: Row[Any]) -> FilledInterval:

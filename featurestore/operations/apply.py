@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import assert_never
 
+from featurestore.errors import ConcurrentChange
+from featurestore.graph.resolved import Graph
 from featurestore.operations.backfill import DEFAULT_CHUNK_DAYS, backfill, create_table
 from featurestore.operations.fill_chunks import ChunkFilled
 from featurestore.operations.materialize import Materialized, MaterializeRequest, materialize
@@ -39,6 +41,16 @@ def apply(
             case Materialize(view):
                 yield materialize(MaterializeRequest(view, now), offline, online, now=now)
             case Promote(graph, replacing):
+                _check_tables(graph, offline)
                 catalog.promote(graph, now, replacing=replacing)
             case _:
                 assert_never(stage)
+
+
+def _check_tables(graph: Graph, offline: OfflineSide) -> None:
+    """What was whole when the plan was made may have been dropped since, as nobody saw it yet."""
+    if gone := [view.table for view in graph.views if not offline.tables.exists(view.table)]:
+        raise ConcurrentChange(
+            f"The table {gone[0]} was dropped by `knownat gc` since this plan was made. Readers see what they saw; run "
+            "`knownat apply` again."
+        )

@@ -45,6 +45,10 @@ class CatalogState(Protocol):
         """
         ...
 
+    def history(self) -> tuple[AppliedGraph, ...]:
+        """Every graph that was ever applied, oldest first."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class FilledPart:
@@ -168,6 +172,14 @@ class MaterializationState(Protocol):
         recorded something meanwhile, both are forgotten, so that the next run copies every key."""
         ...
 
+    def all(self, store: str) -> tuple[Materialization, ...]:
+        """Every table that was copied into the store, by name."""
+        ...
+
+    def forget(self, store: str, table: str) -> None:
+        """The table is about to be dropped from the store."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class PinnedTable:
@@ -231,4 +243,8 @@ class DatasetState(Protocol):
 
     def all(self) -> tuple[Manifest, ...]:
         """Every manifest, oldest first."""
+        ...
+
+    def delete(self, dataset: str) -> None:
+        """Forget the manifest with exactly this id, if there is one. What only it pins is then free to go."""
         ...

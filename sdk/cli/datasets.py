@@ -1,4 +1,4 @@
-"""`knownat training-set` and `knownat rebuild`."""
+"""`knownat training-set`, `knownat rebuild` and `knownat datasets`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sdk.cli.choice import FeaturesOption, ServiceOption, check_one, references
-from sdk.cli.invocation import Invocation, client_command
-from sdk.cli.output import lines
+from sdk.cli.invocation import (
+    Invocation,
+    JsonOption,
+    ProjectOption,
+    Shared,
+    UrlOption,
+    client_command,
+    project_command,
+)
+from sdk.cli.output import lines, table
 
 if TYPE_CHECKING:
     from sdk.results import KnownReport, TrainingSet
+
+app = typer.Typer(invoke_without_command=True)
 
 OutOption = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the rows here, as Parquet.")]
 
@@ -99,6 +109,44 @@ def _known_lines(known: KnownReport) -> list[str]:
             if one.differing
         ),
     ]
+
+
+@app.callback()
+def datasets(
+    context: typer.Context, project: ProjectOption = None, url: UrlOption = None, json: JsonOption = False
+) -> None:
+    """The datasets that were pulled; without a command, the list of them."""
+    before = context.find_object(Shared) or Shared()
+    context.obj = before.with_options(project, url, json)
+    if context.invoked_subcommand is None:
+        list_datasets(context=context, project=None, url=None, json=False)
+
+
+@app.command("list")
+@client_command
+def list_datasets(call: Invocation) -> None:
+    """List what was pulled so far, oldest first."""
+    with call.client() as client:
+        found = client.datasets()
+    rows = [(one["id"][:12], one["rows"], one["created_at"]) for one in found]
+    call.output.answer(
+        {"datasets": found}, lambda: table(("dataset", "rows", "pulled at"), rows) if rows else lines("No dataset yet.")
+    )
+
+
+@app.command("delete")
+@project_command
+def delete(
+    call: Invocation,
+    dataset: Annotated[str, typer.Argument(metavar="ID", help="The dataset's id, or the start of it.")],
+) -> None:
+    """Forget a dataset that no model was trained on; its bytes go with the next `knownat gc`."""
+    with call.project() as project:
+        deleted = project.delete_dataset(dataset)
+    call.output.answer(
+        {"deleted": deleted},
+        lambda: lines(f"deleted dataset {deleted[:12]}", "Next: knownat gc frees what it alone pinned"),
+    )
 
 
 def _write(made: TrainingSet, out: Path | None) -> None:

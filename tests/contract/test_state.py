@@ -278,6 +278,38 @@ def test_what_two_materializations_recorded_over_each_other_is_forgotten(state: 
     assert state.materializations.last("redis://a", "t") is None
 
 
+def test_what_a_store_was_filled_with_is_listed_until_it_is_forgotten(state: State) -> None:
+    first, second = Materialization("a", NOON, 1, 10, NOON), Materialization("b", NOON, 2, 3, NOON)
+    for store, one in (("here", second), ("here", first), ("there", first)):
+        state.materializations.record(store, one, after=None)
+
+    before = state.materializations.all("here")
+    state.materializations.forget("here", "a")
+
+    assert before == (first, second)
+    assert (state.materializations.all("here"), state.materializations.all("there")) == ((second,), (first,))
+
+
+def test_every_graph_that_was_applied_is_remembered(state: State) -> None:
+    first = state.catalog.promote(GRAPH, NOON, replacing=None)
+    second = state.catalog.promote(Graph(), NOON + HOUR, replacing=first.serial)
+
+    assert state.catalog.history() == (first, second)
+
+
+def test_a_deleted_dataset_is_unknown_and_others_stay(state: State) -> None:
+    other = replace(MANIFEST, id="b" * 64)
+    state.datasets.put(MANIFEST)
+    state.datasets.put(other)
+
+    state.datasets.delete(MANIFEST.id)
+    state.datasets.delete(MANIFEST.id)
+
+    assert state.datasets.all() == (other,)
+    with pytest.raises(UnknownName):
+        state.datasets.get(MANIFEST.id)
+
+
 def test_a_manifest_comes_back_equal_in_every_part(state: State) -> None:
     state.datasets.put(MANIFEST)
 

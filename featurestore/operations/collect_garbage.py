@@ -1,0 +1,194 @@
+"""Collect garbage: look at what there is and who needs it, let `garbage` decide, and remove what may go.
+
+Nothing else in Knownat removes anything. The effect comes first and the record of it last, but for whole tables, whose
+record goes first: half a table must not look like one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from featurestore.errors import TableDamaged
+from featurestore.graph.resolved import ResolvedView
+from featurestore.operations.garbage import (
+    DEFAULT_GRACE,
+    Garbage,
+    GarbageKind,
+    GarbagePlan,
+    Kept,
+    Need,
+    OnlineFacts,
+    TableFacts,
+    object_garbage,
+    object_needs,
+    online_garbage,
+    table_garbage,
+)
+from featurestore.operations.open_table import check_log, record_commits
+from featurestore.operations.premises import Dependents, Premises, dependents
+from featurestore.ports.online_store import OnlineTable
+
+
+@dataclass(frozen=True, slots=True)
+class GarbageRequest:
+    """`now` by the project's clock, `files_now` by the machine's, which tells how old files are. What is younger than
+    `grace` stays."""
+
+    now: datetime
+    files_now: datetime
+    grace: timedelta = DEFAULT_GRACE
+
+
+def find_garbage(request: GarbageRequest, premises: Premises) -> GarbagePlan:
+    """What may go and what must stay. Removes nothing."""
+    horizon = request.files_now - request.grace
+    shelf = premises.upkeep.shelf.stored()  # before asking who needs what: what is stored later is not looked at
+    facts = [_facts(table, premises) for table in _tables(premises)]
+    known = dependents(premises.project)
+    needs = _needs(premises, known)
+    found: list[Garbage | Kept] = []
+    for one in facts:
+        found += table_garbage(one, [need for need in needs if need.table == one.table], horizon)
+    found += object_garbage(shelf, _object_needs(premises, known), horizon)
+    found += online_garbage(_online(premises, known), _online_needs(needs), request.now - request.grace)
+    return GarbagePlan(
+        tuple(one for one in found if isinstance(one, Garbage)), tuple(one for one in found if isinstance(one, Kept))
+    )
+
+
+def collect_garbage(plan: GarbagePlan, premises: Premises) -> Iterator[Garbage]:
+    """Remove what the plan says, reporting each part when it is gone. Consume the iterator.
+
+    It can be repeated: what an interrupted run left is in the next plan. What somebody came to need since the plan was
+    made stays.
+    """
+    for one in plan.garbage:
+        if _remove(one, premises):
+            yield one
+
+
+def _remove(garbage: Garbage, premises: Premises) -> bool:
+    known = dependents(premises.project)
+    needs = [need for need in _needs(premises, known) if need.table == garbage.what]
+    match garbage.kind:
+        case GarbageKind.TABLE | GarbageKind.LOST:
+            if needs:
+                return False
+            premises.offline.coverage.forget(garbage.what)
+            premises.offline.ledger.commits.forget(garbage.what)
+            premises.offline.ledger.files.drop(garbage.what)
+        case GarbageKind.VERSIONS:
+            pinned = {need.version for need in needs if need.version is not None}
+            files = [file for file in premises.offline.ledger.commits.files(garbage.what) if file.path in garbage.paths]
+            if any(file.belongs_to(version) for file in files for version in pinned):
+                return False
+            premises.offline.ledger.files.remove(garbage.what, garbage.paths)
+            premises.upkeep.commits.forget_files(garbage.what, garbage.paths)
+        case GarbageKind.LEFTOVERS:
+            premises.offline.ledger.files.remove(garbage.what, garbage.paths)
+        case GarbageKind.OBJECT:
+            return _remove_object(garbage, premises, known)
+        case GarbageKind.ONLINE:
+            is_asked = any(need.version is None for need in needs)
+            return not is_asked and _drop_online(garbage.what, premises, known)
+        case _:
+            assert_never(garbage.kind)
+    return True
+
+
+def _remove_object(garbage: Garbage, premises: Premises, known: Dependents) -> bool:
+    needs = _object_needs(premises, known)
+    stored = next((one for one in premises.upkeep.shelf.stored() if one.name == garbage.what), None)
+    if stored is None or stored.sha256 in needs:
+        return False
+    return premises.upkeep.shelf.remove(stored)
+
+
+def _drop_online(name: str, premises: Premises, known: Dependents) -> bool:
+    view = _views(premises, known).get(name)
+    if view is None:
+        return False
+    premises.online.store.drop(OnlineTable.of(view))
+    premises.online.progress.forget(premises.online.address, name)
+    return True
+
+
+def _tables(premises: Premises) -> tuple[str, ...]:
+    ledger = premises.offline.ledger
+    return tuple(sorted({*ledger.files.tables(), *premises.upkeep.commits.tables()}))
+
+
+def _facts(table: str, premises: Premises) -> TableFacts:
+    """Files are listed before the log is read: what a commit names meanwhile is then among the recorded ones."""
+    ledger = premises.offline.ledger
+    stored = ledger.files.stored(table)
+    damage = None
+    exists = bool(ledger.log.versions(table))
+    if exists:
+        try:
+            check_log(table, premises.offline)
+            record_commits(table, ledger)
+        except TableDamaged as error:
+            damage = f"expected {error.expected}, found {error.found}"
+    elif stored and ledger.commits.last(table) is not None:
+        damage = "its log is gone"
+    files = ledger.commits.files(table)
+    removed_at = {
+        version: entry.written_at
+        for version in {file.removed_in for file in files if file.removed_in is not None}
+        if (entry := ledger.log.entry(table, version)) is not None
+    }
+    newest = ledger.log.entry(table, ledger.log.versions(table)[-1]) if exists else None
+    changes = [file.modified_at for file in stored] + ([newest.written_at] if newest else [])
+    return TableFacts(table, exists, files, stored, removed_at, max(changes, default=None), damage)
+
+
+def _needs(premises: Premises, known: Dependents) -> tuple[Need, ...]:
+    """Who needs which table: the applied views, the datasets, and the models that were trained on them."""
+    applied = premises.project.catalog.current()
+    views = [
+        Need(view.table, None, f"view:{view.name} is applied") for view in (applied.graph.views if applied else ())
+    ]
+    pins = [
+        Need(pin.table, pin.version, f"dataset:{pin.dataset[:12]} pins version {pin.version}")
+        for table in known.tables()
+        for pin in known.pins(table)
+    ]
+    models = [
+        Need(pinned.table, None, f"{user} was trained on it")
+        for manifest in known.manifests
+        for pinned in manifest.tables
+        for user in known.users.get(manifest.id, ())
+    ]
+    return (*views, *dict.fromkeys(models), *pins)
+
+
+def _online_needs(needs: tuple[Need, ...]) -> dict[str, str]:
+    """A dataset alone asks for nothing online."""
+    return {need.table: need.because for need in reversed(needs) if need.version is None}
+
+
+def _object_needs(premises: Premises, known: Dependents) -> dict[str, tuple[str, ...]]:
+    datasets = [
+        (manifest.id, (manifest.result, *((manifest.spine,) if manifest.spine_kept else ())))
+        for manifest in known.manifests
+    ]
+    return object_needs(datasets, premises.upkeep.object_usage.objects())
+
+
+def _online(premises: Premises, known: Dependents) -> list[OnlineFacts]:
+    views = _views(premises, known)
+    return [
+        OnlineFacts(one.table, OnlineTable.of(views[one.table]) if one.table in views else None, one.materialized_at)
+        for one in premises.online.progress.all(premises.online.address)
+    ]
+
+
+def _views(premises: Premises, known: Dependents) -> dict[str, ResolvedView]:
+    """Every view that was ever applied, or that a dataset was pulled from, by its table: each knows its columns."""
+    applied = [view for one in premises.project.catalog.history() for view in one.graph.views]
+    pulled = [view for manifest in known.manifests for view in manifest.features.views]
+    return {view.table: view for view in (*pulled, *applied)}
