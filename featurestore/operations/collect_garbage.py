@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import assert_never
 
 from featurestore.errors import TableDamaged
 from featurestore.graph.resolved import ResolvedView
@@ -65,46 +64,53 @@ def collect_garbage(plan: GarbagePlan, premises: Premises) -> Iterator[Garbage]:
     It can be repeated: what an interrupted run left is in the next plan. What somebody came to need since the plan was
     made stays.
     """
+    objects = [one for one in plan.garbage if one.kind is GarbageKind.OBJECT]
     for one in plan.garbage:
-        if _remove(one, premises):
+        if one.kind is not GarbageKind.OBJECT and _remove(one, premises):
             yield one
+    yield from _remove_objects(objects, premises)
 
 
 def _remove(garbage: Garbage, premises: Premises) -> bool:
+    """Remove something of a table, offline or online, if it may still go."""
     known = dependents(premises.project)
     needs = [need for need in _needs(premises, known) if need.table == garbage.what]
+    ledger = premises.offline.ledger
     match garbage.kind:
         case GarbageKind.TABLE | GarbageKind.LOST:
-            if needs:
-                return False
-            premises.offline.coverage.forget(garbage.what)
-            premises.offline.ledger.commits.forget(garbage.what)
-            premises.offline.ledger.files.drop(garbage.what)
+            return not needs and _drop(garbage.what, premises)
         case GarbageKind.VERSIONS:
             pinned = {need.version for need in needs if need.version is not None}
-            files = [file for file in premises.offline.ledger.commits.files(garbage.what) if file.path in garbage.paths]
+            files = [file for file in ledger.commits.files(garbage.what) if file.path in garbage.paths]
             if any(file.belongs_to(version) for file in files for version in pinned):
                 return False
-            premises.offline.ledger.files.remove(garbage.what, garbage.paths)
+            ledger.files.remove(garbage.what, garbage.paths)
             premises.upkeep.commits.forget_files(garbage.what, garbage.paths)
         case GarbageKind.LEFTOVERS:
-            premises.offline.ledger.files.remove(garbage.what, garbage.paths)
-        case GarbageKind.OBJECT:
-            return _remove_object(garbage, premises, known)
+            ledger.files.remove(garbage.what, garbage.paths)
         case GarbageKind.ONLINE:
             is_asked = any(need.version is None for need in needs)
             return not is_asked and _drop_online(garbage.what, premises, known)
         case _:
-            assert_never(garbage.kind)
+            return False  # an object is no table's
     return True
 
 
-def _remove_object(garbage: Garbage, premises: Premises, known: Dependents) -> bool:
-    needs = _object_needs(premises, known)
-    stored = next((one for one in premises.upkeep.shelf.stored() if one.name == garbage.what), None)
-    if stored is None or stored.sha256 in needs:
-        return False
-    return premises.upkeep.shelf.remove(stored)
+def _drop(table: str, premises: Premises) -> bool:
+    premises.offline.coverage.forget(table)
+    premises.offline.ledger.commits.forget(table)
+    premises.offline.ledger.files.drop(table)
+    return True
+
+
+def _remove_objects(objects: list[Garbage], premises: Premises) -> Iterator[Garbage]:
+    """Asked once for all of them: there may be many, and each is compared with what was listed as it goes."""
+    stored = {one.name: one for one in premises.upkeep.shelf.stored()} if objects else {}
+    needs = _object_needs(premises, dependents(premises.project)) if objects else {}
+    for one in objects:
+        found = stored.get(one.what)
+        if found is not None and found.sha256 not in needs and premises.upkeep.shelf.remove(found):
+            yield one
 
 
 def _drop_online(name: str, premises: Premises, known: Dependents) -> bool:

@@ -48,21 +48,17 @@ class Dependents:
     """Which datasets and models depend on which tables and objects."""
 
     manifests: tuple[Manifest, ...]
+    pinned: Mapping[str, tuple[Pin, ...]]
+    """For each table that has any, who pins it; oldest dataset first."""
     users: Mapping[str, tuple[str, ...]]
     """For each dataset that has any, the URNs of the models that were trained on it."""
 
     def pins(self, table: str) -> tuple[Pin, ...]:
-        """Oldest dataset first."""
-        return tuple(
-            Pin(table, pinned.version, manifest.id, pinned.commit)
-            for manifest in self.manifests
-            for pinned in manifest.tables
-            if pinned.table == table
-        )
+        return self.pinned.get(table, ())
 
     def tables(self) -> tuple[str, ...]:
         """Every table that a dataset pins."""
-        return tuple(sorted({pinned.table for manifest in self.manifests for pinned in manifest.tables}))
+        return tuple(sorted(self.pinned))
 
     def datasets(self, table: str, holds: Callable[[int], bool]) -> tuple[str, ...]:
         """The datasets that pin a version of the table for which `holds` is true."""
@@ -76,7 +72,15 @@ class Dependents:
 def dependents(project: Project) -> Dependents:
     """Who depends on what now. Models are read after datasets: one that is registered meanwhile is among them."""
     manifests = project.datasets.all()
+    pinned: dict[str, list[Pin]] = {}
+    for manifest in manifests:
+        for one in manifest.tables:
+            pinned.setdefault(one.table, []).append(Pin(one.table, one.version, manifest.id, one.commit))
     users: dict[str, list[str]] = {}
     for use in project.usage.users_of([manifest.id for manifest in manifests]):
         users.setdefault(use.dataset, []).append(use.user)
-    return Dependents(manifests, {dataset: tuple(sorted(urns)) for dataset, urns in users.items()})
+    return Dependents(
+        manifests,
+        {table: tuple(pins) for table, pins in pinned.items()},
+        {dataset: tuple(sorted(urns)) for dataset, urns in users.items()},
+    )
