@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from featurestore.adapters.local_table_files import LocalTableFiles
 from featurestore.errors import DatasetGone, DatasetInUse, UnknownName
 from featurestore.operations.garbage import GarbageKind
 from sdk import open_project
@@ -194,6 +196,33 @@ def test_leftovers_of_killed_writers_are_freed(project: Project, small: SmallPro
     assert sorted(kind.value for kind, _ in freed) == ["leftovers", "object"]
     assert not any(file.exists() for file in left)
     assert project.verify(deep=True).damages == ()
+
+
+class Stopped(Exception):
+    """The process is killed here."""
+
+
+@pytest.mark.parametrize("stop_at", ["drop", "rmtree"])
+def test_a_collection_that_was_stopped_is_finished_by_the_next(
+    project: Project, small: SmallProject, monkeypatch: pytest.MonkeyPatch, stop_at: str
+) -> None:
+    small.redefine('every="1h"', 'every="2h"')
+    list(project.apply())
+
+    def stop(*_: object) -> None:
+        raise Stopped
+
+    with monkeypatch.context() as killing:
+        killing.setattr(LocalTableFiles if stop_at == "drop" else shutil, stop_at, stop)
+        with pytest.raises(Stopped):
+            collected(project)
+    collected(project)
+
+    assert len(list((small.folder / ".knownat" / "tables" / "shop_orders").iterdir())) == 1
+    assert project.verify(deep=True).damages == ()
+    small.redefine('every="2h"', 'every="1h"')
+    list(project.apply())
+    assert project.client.training_set(SPINE, service="shops_v1").rows == SPINE.num_rows
 
 
 def test_a_damaged_table_is_left_alone(project: Project, small: SmallProject) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -157,9 +160,11 @@ def test_an_entry_that_was_never_finished_is_removed_by_repairing(project: Proje
 
     with pytest.raises(TableDamaged, match="never recorded as done"):
         list(project.backfill(views=[VIEW], recompute=True))
+    (named,) = project.verify().damages
     restored = list(project.repair())
     list(project.backfill(views=[VIEW], recompute=True))
 
+    assert (named.version, "never recorded as done" in named.remedy) == (3, True)
     assert [(one.version, one.removed) for one in restored] == [(3, True)]
     assert project.verify(deep=True).damages == ()
 
@@ -204,13 +209,22 @@ def test_a_table_that_was_lost_is_filled_anew_and_what_was_pinned_is_named(
         project.client.training_set(SPINE, service="shops_v1")
 
 
+def make_old(state: Path) -> None:
+    """As the first migration had left it: no commits, and manifests that know nothing of them."""
+    with closing(sqlite3.connect(state)) as database:
+        database.executescript("DROP TABLE table_commit; DROP TABLE data_file")
+        database.execute("UPDATE featurestore_version SET version_num = '0001'")
+        for dataset, manifest in database.execute("SELECT id, manifest FROM dataset").fetchall():
+            older = re.sub(r'"commit":"\w+",', "", manifest)
+            assert older != manifest
+            database.execute("UPDATE dataset SET manifest = ? WHERE id = ?", (older, dataset))
+        database.commit()
+
+
 def test_a_project_that_was_filled_before_commits_were_recorded_goes_on(project: Project, small: SmallProject) -> None:
     before = project.client.training_set(SPINE, service="shops_v1")
     project.close()
-    with Database(f"sqlite:///{small.folder}/.knownat/state.sqlite") as database:
-        commits = SqlCommits(database)
-        for table in commits.tables():
-            commits.forget(table)
+    make_old(small.folder / ".knownat" / "state.sqlite")
 
     with open_project(small.folder) as again:
         list(again.backfill(recompute=True))

@@ -186,6 +186,17 @@ def test_a_lost_artifact_names_the_model_and_a_lost_spine_both_datasets(story: S
     }
 
 
+def test_a_result_that_was_lost_is_made_again_by_rebuilding(story: Story) -> None:
+    with open_project(story.folder) as project:
+        result = project.client.dataset(story.first).sha256
+        (story.folder / ".knownat" / "objects" / result[:2] / result[2:]).unlink()
+        lost = project.verify().damages
+        project.client.rebuild(story.first)
+
+        assert [damage.what for damage in lost] == ["result"]
+        assert project.verify(deep=True).damages == ()
+
+
 def test_a_lost_table_is_one_damage_with_all_it_touches(story: Story) -> None:
     shutil.rmtree(story.folder / ".knownat" / "tables" / "shop_facts")
 
