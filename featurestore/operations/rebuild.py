@@ -9,7 +9,7 @@ from importlib.metadata import version as library_version
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from featurestore.errors import DatasetDiffers, DatasetGone, KnownatError, QueryError, StoreCorrupted, UnknownName
+from featurestore.errors import DatasetDiffers, DatasetGone, KnownatError, StoreCorrupted, UnknownName
 from featurestore.operations.open_table import content_at, damaged_files, open_version
 from featurestore.operations.point_in_time import Pull
 from featurestore.operations.sides import OfflineSide
@@ -39,7 +39,7 @@ def rebuild(dataset: str, offline: OfflineSide, archive: Archive) -> Rebuilt:
     pull = Pull(spine, manifest.features, manifest.timestamp, files, ends_of(manifest.tables))
     try:
         _, result = run_pull(pull, offline, archive.objects)
-    except (QueryError, DatasetGone) as error:
+    except KnownatError as error:  # whichever way reading a damaged file failed
         _check_files(manifest, offline, error)
         raise
     if result.sha256 != manifest.result:
