@@ -23,6 +23,8 @@ from featurestore.ports.engine import ParquetFiles
 
 _FOOTERS_KEPT = 8_192
 _MICROSECOND_OF_DAY = 86_400_000_000
+_UNREADABLE = (pa.ArrowException, OSError, ValueError)
+"""What pyarrow raises for damaged files; a ValueError where names in them are no text any more."""
 S = TypeVar("S")
 T = TypeVar("T")
 
@@ -64,9 +66,12 @@ class FileReader:
         """Some columns of a file. Raises DatasetGone when it can not be read."""
         try:
             with pq.ParquetFile(file.path, metadata=file.footer, memory_map=True) as opened:
-                return opened.read(columns=list(columns), use_threads=False)
-        except (pa.ArrowException, OSError) as error:
+                table = opened.read(columns=list(columns), use_threads=False)
+        except _UNREADABLE as error:
             raise _unreadable(file.path, error) from error
+        if set(table.column_names) != set(columns):
+            raise _unreadable(file.path, f"it has no column {', '.join(set(columns) - set(table.column_names))}")
+        return table
 
     def read_together(self, files: Sequence[TableFile], columns: Sequence[str]) -> pa.Table:
         """Some columns of files, one after the other."""
@@ -111,7 +116,7 @@ class FileReader:
                 return known
         try:
             footer = pq.read_metadata(path, memory_map=True)
-        except (pa.ArrowException, OSError) as error:
+        except _UNREADABLE as error:
             raise _unreadable(path, error) from error
         with self._lock:
             self._footers[path] = footer
@@ -153,5 +158,5 @@ def _day(text: str) -> int:
     return (datetime.fromisoformat(text).replace(tzinfo=UTC) - EPOCH).days * _MICROSECOND_OF_DAY
 
 
-def _unreadable(path: str, error: Exception) -> DatasetGone:
+def _unreadable(path: str, error: Exception | str) -> DatasetGone:
     return DatasetGone(f"A file of an offline table can not be read: {path}: {error}")

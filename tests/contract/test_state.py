@@ -3,124 +3,30 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from featurestore.adapters.memory_state import MemoryCatalog, MemoryCoverage, MemoryDatasets, MemoryMaterializations
 from featurestore.adapters.sql_database import Database, upgrade
-from featurestore.adapters.sql_state import SqlCatalog, SqlCoverage, SqlDatasets, SqlMaterializations
+from featurestore.adapters.sql_state import SqlCatalog
 from featurestore.adapters.sql_tables import STATE_MIGRATIONS
 from featurestore.adapters.sql_values import to_json
-from featurestore.errors import ConcurrentChange, UnknownName
+from featurestore.errors import ConcurrentChange
 from featurestore.graph.resolved import (
-    Column,
-    ColumnEdge,
-    EdgeKind,
-    FeatureSet,
     Graph,
-    OutputColumn,
-    ResolvedFeature,
-    ResolvedSource,
-    ResolvedView,
-    SourceColumn,
-    SourceField,
-    TileInput,
-    ViewUse,
-    WindowOf,
 )
 from featurestore.intervals import Interval
 from featurestore.ports.state import (
-    CatalogState,
-    ColumnProfile,
-    CoverageState,
-    DatasetState,
     DayRows,
     FilledInterval,
     FilledPart,
-    Manifest,
     Materialization,
-    MaterializationState,
-    PinnedTable,
 )
 from featurestore.spec import dtypes
-from featurestore.spec.aggregate import Function
-from featurestore.spec.dtypes import DType
-
-NOON = datetime(2013, 3, 10, 12, 0, 0, 123457, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-
-FLIGHTS = ResolvedSource("flights", "flights/*.parquet", "landed_at", None, HOUR, (SourceField("dep_time", "int32"),))
-DELAYS = ResolvedView(
-    name="delays",
-    fingerprint="f" * 64,
-    entity="aircraft",
-    keys=(Column("tailnum", DType.STRING),),
-    query="SELECT tailnum, 'é' AS x FROM flights",
-    sources=(FLIGHTS,),
-    features=(
-        ResolvedFeature(
-            name="late_7d",
-            dtype=DType.FLOAT64,
-            fingerprint="a" * 64,
-            edges=(ColumnEdge(SourceColumn("flights", "arr_delay"), EdgeKind.DIRECT),),
-            window=WindowOf("late", Function.MEAN, timedelta(days=7)),
-        ),
-    ),
-    every=HOUR,
-    inputs=(TileInput("late", DType.FLOAT64, (Function.MEAN, Function.COUNT)),),
-    ttl=None,
-    publish_delay=timedelta(minutes=10),
-    delay=HOUR,
-    tags=("tier-1",),
-)
-GRAPH = Graph(sources=(FLIGHTS,), views=(DELAYS,))
-MANIFEST = Manifest(
-    id="abcdef" + "0" * 58,
-    features=FeatureSet(
-        service="delay_v1",
-        views=(DELAYS,),
-        uses=(ViewUse("delays", "delays", ("tailnum",), ("late_7d",)),),
-        on_demand=(),
-        outputs=(OutputColumn("delays__late_7d", DType.FLOAT64, "delays:late_7d", "a" * 64),),
-    ),
-    tables=(PinnedTable("delays@ffffffff", "delays", "f" * 64, 3, NOON, (("flights", "9"),)),),
-    spine="5" * 64,
-    spine_kept=True,
-    timestamp="at",
-    label="late",
-    rows=10,
-    first=NOON,
-    last=None,
-    result="6" * 64,
-    result_size=2**40,
-    profile=(ColumnProfile("delays__late_7d", "float64", nulls=2, minimum=-0.0, maximum=1e300, mean=0.1 + 0.2),),
-    libraries=(("duckdb", "2.0.0"),),
-    warnings=(),
-    created_at=NOON,
-)
-
-
-@dataclass(frozen=True)
-class State:
-    catalog: CatalogState
-    coverage: CoverageState
-    materializations: MaterializationState
-    datasets: DatasetState
-
-
-@pytest.fixture(params=["memory", "sql"])
-def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[State]:
-    if request.param == "memory":
-        yield State(MemoryCatalog(), MemoryCoverage(), MemoryMaterializations(), MemoryDatasets())
-        return
-    with Database(f"sqlite:///{tmp_path}/state.db") as database:
-        upgrade(database, STATE_MIGRATIONS)
-        yield State(SqlCatalog(database), SqlCoverage(database), SqlMaterializations(database), SqlDatasets(database))
+from tests.contract.states import DELAYS, GRAPH, HOUR, NOON, State
 
 
 def fill(start: int, end: int, version: int = 1) -> FilledInterval:
@@ -295,66 +201,6 @@ def test_every_graph_that_was_applied_is_remembered(state: State) -> None:
     second = state.catalog.promote(Graph(), NOON + HOUR, replacing=first.serial)
 
     assert state.catalog.history() == (first, second)
-
-
-def test_a_deleted_dataset_is_unknown_and_others_stay(state: State) -> None:
-    other = replace(MANIFEST, id="b" * 64)
-    state.datasets.put(MANIFEST)
-    state.datasets.put(other)
-
-    state.datasets.delete(MANIFEST.id)
-    state.datasets.delete(MANIFEST.id)
-
-    assert state.datasets.all() == (other,)
-    with pytest.raises(UnknownName):
-        state.datasets.get(MANIFEST.id)
-
-
-def test_a_manifest_comes_back_equal_in_every_part(state: State) -> None:
-    state.datasets.put(MANIFEST)
-
-    assert state.datasets.get(MANIFEST.id) == MANIFEST
-
-
-def test_the_first_manifest_with_an_id_is_the_one_that_is_kept(state: State) -> None:
-    state.datasets.put(MANIFEST)
-
-    kept = state.datasets.put(replace(MANIFEST, created_at=NOON + HOUR))
-
-    assert kept == MANIFEST
-    assert state.datasets.all() == (MANIFEST,)
-
-
-def test_the_beginning_of_an_id_is_enough_when_it_has_six_characters(state: State) -> None:
-    state.datasets.put(MANIFEST)
-
-    assert state.datasets.get("abcdef") == MANIFEST
-    with pytest.raises(UnknownName, match="There is no dataset 'abcde'"):
-        state.datasets.get("abcde")
-
-
-def test_the_beginning_of_two_ids_is_refused_with_both(state: State) -> None:
-    state.datasets.put(replace(MANIFEST, id="abcdef1"))
-    state.datasets.put(replace(MANIFEST, id="abcdef2"))
-
-    with pytest.raises(UnknownName, match=r"no single dataset whose id starts with 'abcdef'.*abcdef2.*abcdef1"):
-        state.datasets.get("abcdef")
-
-
-@pytest.mark.parametrize("text", ["", "%%%%%%", "______", "ABCDEF", "' OR 1=1 --"])
-def test_text_that_begins_no_id_is_an_unknown_dataset(state: State, text: str) -> None:
-    state.datasets.put(MANIFEST)
-
-    with pytest.raises(UnknownName):
-        state.datasets.get(text)
-
-
-def test_datasets_are_listed_oldest_first(state: State) -> None:
-    younger, older = replace(MANIFEST, id="a" * 64), replace(MANIFEST, id="b" * 64, created_at=NOON - HOUR)
-    state.datasets.put(younger)
-    state.datasets.put(older)
-
-    assert state.datasets.all() == (older, younger)
 
 
 def test_state_outlives_its_connection(tmp_path: Path) -> None:

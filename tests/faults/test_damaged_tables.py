@@ -17,7 +17,7 @@ from featurestore.adapters.sql_commits import SqlCommits
 from featurestore.adapters.sql_database import Database
 from featurestore.errors import DatasetGone, KnownatError, TableDamaged
 from featurestore.intervals import Interval
-from featurestore.operations import backfill as backfilling
+from featurestore.operations import fill_chunks as filling
 from featurestore.ports.engine import DataFile
 from sdk import open_project
 from sdk.project import Project
@@ -122,7 +122,7 @@ def test_a_writer_that_was_killed_between_commit_and_record_is_resumed(
 ) -> None:
     expected = project.client.training_set(SPINE, service="shops_v1").sha256
     with monkeypatch.context() as killing:
-        killing.setattr(backfilling, "record_commits", stop)
+        killing.setattr(filling, "record_commits", stop)
         with pytest.raises(Stopped):
             list(project.backfill(views=[VIEW], recompute=True))
     entries = len(log(small))
@@ -142,7 +142,7 @@ def test_what_a_killed_writer_committed_is_recorded_by_whoever_pulls_it(
     project: Project, small: SmallProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as killing:
-        killing.setattr(backfilling, "record_commits", stop)
+        killing.setattr(filling, "record_commits", stop)
         with pytest.raises(Stopped):
             list(project.backfill(views=[VIEW], recompute=True))
 
@@ -212,7 +212,10 @@ def test_a_table_that_was_lost_is_filled_anew_and_what_was_pinned_is_named(
 def make_old(state: Path) -> None:
     """As the first migration had left it: no commits, and manifests that know nothing of them."""
     with closing(sqlite3.connect(state)) as database:
-        database.executescript("DROP TABLE table_commit; DROP TABLE data_file")
+        database.executescript(
+            "DROP TABLE table_commit; DROP TABLE data_file; ALTER TABLE filled_interval DROP COLUMN parts; "
+            "ALTER TABLE filled_interval DROP COLUMN day_rows"
+        )
         database.execute("UPDATE featurestore_version SET version_num = '0001'")
         for dataset, manifest in database.execute("SELECT id, manifest FROM dataset").fetchall():
             older = re.sub(r'"commit":"\w+",', "", manifest)

@@ -8,7 +8,7 @@ from featurestore.adapters.sql_values import from_json, to_json
 from featurestore.errors import StoreCorrupted
 from featurestore.graph.resolved import Column, Graph
 from featurestore.ports.state import Manifest
-from tests.contract.test_state import GRAPH, MANIFEST
+from tests.contract.states import GRAPH, MANIFEST
 
 # What GRAPH and MANIFEST were stored as before there were types with arguments.
 OLD_GRAPH = (
