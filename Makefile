@@ -16,7 +16,7 @@ WITH_FEAST := $(PEERS)/.installed-feast
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install demo test check bench bench-large bench-peers constraints clean
+.PHONY: help install demo test test-deep check bench bench-large bench-peers constraints clean
 
 help: ## show this
 	@echo "Knownat: a feature store and a model registry in one."
@@ -33,6 +33,15 @@ test: $(ALL) ## all tests (installs redis-server with apt-get if it is missing a
 	@.ci/install-redis.sh
 	@$(BIN)/pytest
 	@echo "All tests passed. See the whole story next: make demo"
+
+# Properties on twenty times as many examples, each step killed 200 times, a thousand histories.
+test-deep: export KNOWNAT_PROPERTY_EXAMPLES ?= 20
+test-deep: export KNOWNAT_KILLS ?= 200
+test-deep: export KNOWNAT_HISTORIES ?= 1000
+test-deep: $(ALL) ## all tests with many more examples, kills and histories, for hours
+	@.ci/install-redis.sh
+	@$(BIN)/pytest
+	@echo "All tests passed, and deeply."
 
 check: $(ALL) ## linter, formatting, types and layers; changes nothing
 	@$(BIN)/ruff check .
