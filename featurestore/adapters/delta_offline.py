@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from time import time
@@ -19,7 +22,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
-from featurestore.errors import ConcurrentChange, DatasetGone, NotApplied
+from featurestore.errors import ConcurrentChange, DatasetGone, NotApplied, StoreUnavailable
 from featurestore.intervals import DAY, Interval, floor_to
 from featurestore.ports.engine import DataFile, ParquetFiles
 from featurestore.ports.offline_store import DAY_COLUMN, Snapshot
@@ -30,6 +33,8 @@ _CONFIGURATION = {
     "delta.deletedFileRetentionDuration": "interval 36500 days",
     "delta.enableExpiredLogCleanup": "false",
 }
+
+_COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 _SIZE = "knownat.size"
@@ -43,6 +48,10 @@ class DeltaOfflineStore:
         self._folder = folder
 
     def create(self, table: str, schema: pa.Schema) -> None:
+        with _our_errors(self._path(table)):
+            self._create(table, schema)
+
+    def _create(self, table: str, schema: pa.Schema) -> None:
         path = self._path(table)
         if self.exists(table):
             return
@@ -68,6 +77,10 @@ class DeltaOfflineStore:
         return str(self._path(table))
 
     def replace(self, table: str, days: Interval, files: tuple[DataFile, ...], *, based_on: int) -> int:
+        with _our_errors(self._path(table)):
+            return self._replace(table, days, files, based_on)
+
+    def _replace(self, table: str, days: Interval, files: tuple[DataFile, ...], based_on: int) -> int:
         path = self._path(table)
         delta = self._open(table, based_on)
         removed = [
@@ -175,6 +188,19 @@ def _one_writer(delta: DeltaTable) -> CommitProperties:
 def _now_milliseconds() -> int:
     """When a file was written, as Delta's log wants it said: for people who read the log, never for our semantics."""
     return int(time() * 1000)
+
+
+@contextmanager
+def _our_errors(path: Path) -> Iterator[None]:
+    """Delta-rs, too, tells of a full disk with an OSError; its text is a list, in colors."""
+    try:
+        yield
+    except OSError as error:
+        reason = ": ".join(part.strip() for part in _COLOR.sub("", str(error)).split("↳"))
+        raise StoreUnavailable(
+            f"The table in {path} can not be written: {reason}. What it held is not lost. "
+            "See whether its disk has room and may be written to, then run the same again."
+        ) from error
 
 
 def _sync_log(path: Path, version: int) -> None:

@@ -235,4 +235,6 @@ def _translated(database: str, error: DBAPIError) -> KnownatError:
         return StoreCorrupted(
             f"The file of the database {database} is damaged ({error.orig}): put it back from a backup."
         )
-    return StoreUnavailable(f"The database {database} does not answer ({error.orig}): is it there, and may it be used?")
+    return StoreUnavailable(
+        f"The database {database} does not answer ({error.orig}): is it there, may it be used, and has its disk room?"
+    )

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from featurestore.errors import StoreUnavailable
 from featurestore.ports.state import ColumnProfile
 
 _NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal)
@@ -46,6 +49,19 @@ def write_table(table: pa.Table, path: Path) -> None:
     """A table as a Parquet file whose bytes depend on its rows alone: how spines are kept."""
     table = table.replace_schema_metadata(None).combine_chunks()
     pq.write_table(table, path, compression="zstd", row_group_size=GROUP_ROWS, write_page_index=False)
+
+
+@contextmanager
+def passing_file(name: str) -> Iterator[Path]:
+    """Where a file can be written that goes when the block ends. Raises StoreUnavailable when there is no room."""
+    try:
+        with TemporaryDirectory(prefix="knownat-") as folder:
+            yield Path(folder) / name
+    except OSError as error:
+        raise StoreUnavailable(
+            f"The folder for temporary files, {gettempdir()}, can not be used: {error}. See whether its disk has room, "
+            "or name another folder in the environment variable TMPDIR."
+        ) from error
 
 
 def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import file_digest, sha256
 from importlib.metadata import version as library_version
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,7 +20,7 @@ from featurestore.intervals import show_moment
 from featurestore.operations.open_table import content_at, open_table
 from featurestore.operations.point_in_time import Pull, point_in_time
 from featurestore.operations.reach import answers_until
-from featurestore.operations.result_file import ResultFile, write_result, write_table
+from featurestore.operations.result_file import ResultFile, passing_file, write_result, write_table
 from featurestore.operations.sides import OfflineSide
 from featurestore.operations.spine import as_kept, as_moments, check_spine
 from featurestore.ports.engine import ParquetFiles
@@ -83,8 +81,7 @@ def _same_tables(kept: Manifest, tables: tuple[PinnedTable, ...]) -> Manifest:
 
 def run_pull(pull: Pull, offline: OfflineSide, objects: ObjectStore) -> tuple[ResultFile, ObjectReference]:
     """Join the features to the spine, and store the result's bytes."""
-    with TemporaryDirectory(prefix="knownat-") as folder:
-        path = Path(folder) / "result.parquet"
+    with passing_file("result.parquet") as path:
         written = write_result(pull.spine, point_in_time(pull, offline), path)
         with path.open("rb") as content:
             return written, objects.put(content)
@@ -118,8 +115,7 @@ def pin_tables(features: FeatureSet, offline: OfflineSide) -> tuple[tuple[Pinned
 
 def _spine_sha256(request: TrainingSetRequest, objects: ObjectStore) -> str:
     """The digest of the spine's bytes, which are kept unless the caller says no."""
-    with TemporaryDirectory(prefix="knownat-") as folder:
-        path = Path(folder) / "spine.parquet"
+    with passing_file("spine.parquet") as path:
         write_table(request.spine, path)
         with path.open("rb") as content:
             return objects.put(content).sha256 if request.keep_spine else file_digest(content, "sha256").hexdigest()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 from collections import Counter
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 from deltalake import DeltaTable
 from redis.connection import Connection as RedisConnection
@@ -32,6 +33,9 @@ class Failure(Enum):
 
     KILL = "kill -9"
     DISK_FULL = "no space left on device"
+    """Python's own call fails."""
+    NO_GROWTH = "no file can grow"
+    """From here on the kernel refuses every write to a file, by whichever library."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,10 @@ class Watch:
                 os.kill(os.getpid(), signal.SIGKILL)
             case Failure.DISK_FULL:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            case Failure.NO_GROWTH:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+            case _:
+                assert_never(fault.failure)
 
 
 class _Watched:

@@ -7,7 +7,6 @@ a fraction of a second. What the process says arrives here even if it is killed 
 from __future__ import annotations
 
 import multiprocessing
-import resource
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -47,11 +46,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a step is run. `seconds`: kill it then. `file_size`: how large a file may become, in bytes."""
+    """How a step is run. `seconds`: kill it then."""
 
     fault: Fault | None = None
     seconds: float | None = None
-    file_size: int | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -112,8 +110,6 @@ def _heard(connection: Connection, what: str) -> list[object]:
 
 
 def _run_here(name: str, folder: Path, way: Way, connection: Connection) -> None:
-    if way.file_size is not None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (way.file_size, way.file_size))
     step, watch = STORY[name], Watch(way.fault, connection.send)
     watch_below_the_ports(watch)
     try:

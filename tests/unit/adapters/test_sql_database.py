@@ -94,7 +94,10 @@ def test_a_damaged_file_is_reported_as_damaged(tmp_path: Path) -> None:
 
 
 def test_a_folder_in_place_of_the_file_is_reported(tmp_path: Path) -> None:
-    with Database(f"sqlite:///{tmp_path}") as database, pytest.raises(StoreUnavailable, match="may it be used"):
+    with (
+        Database(f"sqlite:///{tmp_path}") as database,
+        pytest.raises(StoreUnavailable, match="may it be used, and has its disk room"),
+    ):
         upgrade(database, STATE_MIGRATIONS)
 
 
