@@ -20,7 +20,7 @@ import pytest
 
 from featurestore.errors import KnownatError
 from featurestore.intervals import Interval
-from featurestore.operations.backfill import ChunkFilled
+from featurestore.operations.fill_chunks import ChunkFilled
 from registry.wiring import open_project
 from sdk.project import Project
 from tests.faults.failpoints import Fault, Watch, watch_below_the_ports, watched_project
