@@ -11,6 +11,7 @@ KnownatError
 ├── SpineError                  a training set's spine can not be used
 ├── EntityRowsError             an online request's rows can not be used
 ├── SourceError                 a source's files are missing or do not fit its declaration
+├── SourceDrifted               a source has other columns or types than the views over it were made with
 ├── QueryError                  the engine refused a compiled query
 ├── NotApplied                  nothing has been applied yet, or a view is not whole yet
 ├── NotMaterialized             a view is not in the online store, or the store lost it
@@ -125,6 +126,52 @@ class EntityRowsError(KnownatError):
 
 class SourceError(KnownatError):
     code = "source_unreadable"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SourceDrift:
+    """A column of a source that is not what it was: how it was, how it is (None: it is gone), and the features
+    (`view:feature`) that it breaks."""
+
+    source: str
+    column: str
+    was: str
+    now: str | None
+    renamed: str | None
+    """A new column of the same type, where there is just one."""
+    features: tuple[str, ...]
+
+    def __str__(self) -> str:
+        renamed = f"; '{self.renamed}' is new, was it renamed?" if self.renamed else ""
+        change = f"is gone (it was {self.was}{renamed})" if self.now is None else f"was {self.was} and is {self.now}"
+        return f"column '{self.column}' of source '{self.source}' {change}, which breaks {', '.join(self.features)}"
+
+
+class SourceDrifted(KnownatError):
+    """Sources with other columns or types than the views over them were made with. No row was read."""
+
+    code = "source_drifted"
+
+    def __init__(self, drifts: Iterable[SourceDrift]) -> None:
+        self.drifts = tuple(sorted(set(drifts)))
+        listing = "\n".join(f"  {drift}" for drift in self.drifts)
+        super().__init__(
+            f"Sources have changed since the views over them were applied, and nothing was read for these:\n{listing}\n"
+            "Bring the columns back as they were. If the change is meant to stay, change the views (another column, "
+            "a CAST) or give the source another name, and run `knownat apply`: they are then built anew."
+        )
+
+    @property
+    def details(self) -> dict[str, object]:
+        return {
+            "drifts": [
+                {
+                    "source": drift.source, "column": drift.column, "was": drift.was, "now": drift.now,
+                    "renamed": drift.renamed, "features": list(drift.features),
+                }
+                for drift in self.drifts
+            ]
+        }  # fmt: skip
 
 
 class QueryError(KnownatError):

@@ -17,6 +17,8 @@ from featurestore.adapters.merge_join import MergeJoin
 from featurestore.adapters.parquet_source import ParquetSources
 from featurestore.adapters.plan_memory_file import PlanMemoryFile
 from featurestore.adapters.redis_online import RedisOnlineStore
+from featurestore.adapters.source_files import SourceFiles
+from featurestore.adapters.source_kinds import SourceKinds
 from featurestore.adapters.sql_commits import SqlCommits
 from featurestore.adapters.sql_database import Database, upgrade
 from featurestore.adapters.sql_state import SqlCatalog, SqlCoverage, SqlDatasets, SqlMaterializations
@@ -104,7 +106,7 @@ def wire(settings: Settings, database: Database, usage: ModelUsage, objects: Obj
         offline=OfflineSide(
             engine,
             DeltaOfflineStore(tables),
-            ParquetSources(settings.path(settings.data_folder)),
+            _sources(settings),
             SqlCoverage(database),
             joins,
             Ledger(DeltaLog(tables), LocalTableFiles(tables), commits),
@@ -136,6 +138,11 @@ def served_features(store: FeatureStore) -> ServedFeatures:
 def _clock(settings: Settings) -> Clock:
     fixed = settings.clock
     return machine_clock if fixed is None else lambda: fixed
+
+
+def _sources(settings: Settings) -> SourceKinds:
+    files = SourceFiles(settings.path(settings.data_folder))
+    return SourceKinds(ParquetSources(files))
 
 
 def _online_store(settings: Settings) -> tuple[RedisOnlineStore | SqliteOnlineStore, str]:

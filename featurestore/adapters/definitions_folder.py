@@ -22,7 +22,7 @@ from featurestore.spec.entity import Entity
 from featurestore.spec.feature_service import FeatureService
 from featurestore.spec.feature_view import FeatureView
 from featurestore.spec.on_demand import OnDemandFeature
-from featurestore.spec.source import ParquetSource
+from featurestore.spec.source import Source
 
 
 class DefinitionsFolder:
@@ -98,7 +98,7 @@ def _sorted(found: list[Declaration]) -> Declarations:
     distinct = sorted({id(item): item for item in found}.values(), key=_site)
     return Declarations(
         entities=tuple(item for item in distinct if isinstance(item, Entity)),
-        sources=tuple(item for item in distinct if isinstance(item, ParquetSource)),
+        sources=tuple(item for item in distinct if isinstance(item, Source)),
         views=tuple(item for item in distinct if isinstance(item, FeatureView)),
         on_demand=tuple(item for item in distinct if isinstance(item, OnDemandFeature)),
         services=tuple(item for item in distinct if isinstance(item, FeatureService)),

@@ -12,11 +12,12 @@ import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
+from featurestore.adapters.repeated_scan import RepeatedScan, Scans, told_failure
 from featurestore.errors import QueryError
 from featurestore.graph.arrow_types import dtype_of
 from featurestore.graph.sql_text import DIALECT
 from featurestore.graph.sql_types import sized_list, sql_type
-from featurestore.ports.engine import DataFile, ParquetFiles, Query, Relation
+from featurestore.ports.engine import DataFile, ParquetFiles, Query, RowScan
 
 _BATCH_ROWS = 65_536
 _OFFSET_COLUMNS = 4
@@ -49,26 +50,26 @@ class DuckDBEngine:
         )
 
     def schema(self, query: Query) -> pa.Schema:
-        with self._cursor(query.relations) as cursor:
+        with self._cursor(query) as cursor:
             return _schema(cursor, query.tree)
 
     def stream(self, query: Query) -> pa.RecordBatchReader:
-        cursor = self._open(query.relations)
+        cursor, scans = self._open(query)
         try:
             reader = _run(cursor, self._text(query.tree), query.parameters).to_arrow_reader(_BATCH_ROWS)
             schema = reader.schema
         except duckdb.Error as error:
             cursor.close()
-            raise _refused(error) from error
-        except QueryError:
+            raise told_failure(scans, _refused(error)) from error
+        except QueryError as error:
             cursor.close()
-            raise
-        return pa.RecordBatchReader.from_batches(schema, _batches(reader, cursor))
+            raise told_failure(scans, error) from error
+        return pa.RecordBatchReader.from_batches(schema, _batches(reader, cursor, scans))
 
     def write(self, query: Query, folder: str, *, partition_by: str) -> tuple[DataFile, ...]:
         """Files are named by a fresh unique name, so that a folder can hold the files of many commits."""
         Path(folder).mkdir(parents=True, exist_ok=True)
-        with self._cursor(query.relations) as cursor:
+        with self._cursor(query) as cursor:
             written_as = _with_lists(query.tree, _schema(cursor, query.tree))
             copy = exp.Copy(
                 this=exp.Subquery(this=written_as),
@@ -103,12 +104,17 @@ class DuckDBEngine:
                 del self._texts[next(iter(self._texts))]
             return known[1]
 
-    def _open(self, relations: Mapping[str, Relation]) -> duckdb.DuckDBPyConnection:
+    def _open(self, query: Query) -> tuple[duckdb.DuckDBPyConnection, Scans]:
+        """A connection that knows the query's relations, and those of them that an adapter reads."""
         cursor = self._database.cursor()
+        scans: list[RepeatedScan] = []
         try:
             cursor.execute("SET TimeZone='UTC'")
-            for name, relation in relations.items():
-                if isinstance(relation, pa.Table):
+            for name, relation in query.relations.items():
+                if isinstance(relation, RowScan):
+                    scans.append(RepeatedScan(relation, query.tree))
+                    cursor.register(name, scans[-1])
+                elif isinstance(relation, pa.Table):
                     cursor.register(name, relation)
                 elif relation.paths:
                     cursor.execute(_view_of(name, relation))
@@ -117,13 +123,15 @@ class DuckDBEngine:
         except duckdb.Error as error:
             cursor.close()
             raise _refused(error) from error
-        return cursor
+        return cursor, tuple(scans)
 
     @contextmanager
-    def _cursor(self, relations: Mapping[str, Relation]) -> Iterator[duckdb.DuckDBPyConnection]:
-        cursor = self._open(relations)
+    def _cursor(self, query: Query) -> Iterator[duckdb.DuckDBPyConnection]:
+        cursor, scans = self._open(query)
         try:
             yield cursor
+        except QueryError as error:
+            raise told_failure(scans, error) from error
         finally:
             cursor.close()
 
@@ -162,12 +170,12 @@ def _with_lists(tree: exp.Query, schema: pa.Schema) -> exp.Query:
     return tree
 
 
-def _batches(reader: pa.RecordBatchReader, cursor: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
+def _batches(reader: pa.RecordBatchReader, cursor: duckdb.DuckDBPyConnection, scans: Scans) -> Iterator[pa.RecordBatch]:
     """The reader's batches, keeping the cursor open until the last one."""
     try:
         yield from reader
     except (duckdb.Error, pa.ArrowException, OSError) as error:
-        raise _refused(error) from error
+        raise told_failure(scans, _refused(error)) from error
     finally:
         cursor.close()
 
@@ -180,8 +188,10 @@ def _view_of(name: str, files: ParquetFiles) -> str:
     """A view, seen by one connection only, that scans the files: the engine's own rules then say which name means what,
     in queries whose CTEs have the name of a relation too."""
     paths = exp.Array(expressions=[exp.Literal.string(path) for path in files.paths])
-    no_folders = exp.PropertyEQ(this=exp.to_identifier("hive_partitioning"), expression=exp.false())
-    scan = exp.Table(this=exp.Anonymous(this="read_parquet", expressions=[paths, no_folders]))
+    options = [exp.PropertyEQ(this=exp.to_identifier("hive_partitioning"), expression=exp.false())]
+    if files.by_name:
+        options.append(exp.PropertyEQ(this=exp.to_identifier("union_by_name"), expression=exp.true()))
+    scan = exp.Table(this=exp.Anonymous(this="read_parquet", expressions=[paths, *options]))
     sized = [column for field in files.schema if (column := _sized(field)) is not None]
     everything = exp.Star(replace=sized) if sized else exp.Star()
     create = exp.Create(

@@ -1,127 +1,199 @@
-"""Parquet files on a local disk as sources."""
+"""Parquet files as sources: one relation by the names of their columns, whatever their order.
+
+The newest file says which columns there are. One that older files lack was added, and is null there; one that only
+older files have was dropped. A column with two types can not be read, as nothing is cast silently. Folders called
+`key=value` are columns where the source declares them with a type.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
-from hashlib import sha256
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from featurestore.adapters.event_times import as_moment, happened_within
+from featurestore.adapters.source_files import SourceFile, SourceFiles, WantedFiles, version_of
 from featurestore.errors import SourceError
-from featurestore.graph.arrow_types import is_moment
-from featurestore.ports.engine import ParquetFiles
+from featurestore.graph.arrow_types import arrow_type, is_moment
+from featurestore.intervals import Interval
+from featurestore.ports.engine import ParquetFiles, Relation, RowScan
 from featurestore.ports.source_reader import SourcePart, SourceSnapshot
-from featurestore.spec.source import Source
+from featurestore.spec.source import ParquetSource
+
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+_Span = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A file with its footer."""
+
+    file: SourceFile
+    footer: pq.FileMetaData
+    schema: pa.Schema
+    values: tuple[object, ...]
+    """Of the declared partitions."""
 
 
 class ParquetSources:
-    """Finds the files of sources, whose paths are relative to `folder`. Reads footers, and rows only where
-    those say too little."""
+    """Reads footers, and rows only where those say too little."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, files: SourceFiles) -> None:
+        self._files = files
 
-    def read(self, source: Source) -> SourceSnapshot:
-        files = self._files(source)
-        footers = [_footer(source, path) for path in files]
-        schema = footers[0].schema.to_arrow_schema()
-        for path, footer in zip(files, footers, strict=True):
-            _check_same(source, schema, footer.schema.to_arrow_schema(), path)
-        timestamp = source.event_timestamp
-        dated = timestamp in schema.names and is_moment(schema.field(timestamp).type)
-        spans = [_span(path, footer, timestamp) if dated else None for path, footer in zip(files, footers, strict=True)]
+    def read(self, source: ParquetSource, *, within: Interval | None = None) -> SourceSnapshot:
+        wanted = WantedFiles(source.name, source.path, ".parquet", with_subfolders=bool(source.partitions))
+        opened = [_opened(source, file) for file in self._files.find(wanted)]
+        newest = max(opened, key=lambda one: (one.file.modified, one.file.shown))
+        stored, mixed = _columns_of(source, newest, opened)
+        schema = _with_partitions(source, stored, opened[0].file)
+        spans = [_span(source, one, schema) for one in opened]
         known = [span for span in spans if span is not None]
-        parts = map(self._part, files, footers, spans)
         return SourceSnapshot(
             source=source.name,
-            relation=ParquetFiles(tuple(str(path) for path in files), schema),
+            relation=_relation(source, opened, schema, within),
             schema=schema,
-            version=self._version(files),
-            rows=sum(footer.num_rows for footer in footers),
+            version=version_of([one.file for one in opened]),
+            rows=sum(one.footer.num_rows for one in opened),
             first=min((first for first, _ in known), default=None),
             last=max((last for _, last in known), default=None),
-            parts=tuple(parts),
+            parts=tuple(_part(one, span) for one, span in zip(opened, spans, strict=True)),
+            mixed=mixed,
         )
 
-    def _files(self, source: Source) -> list[Path]:
-        pattern = Path(source.path)
-        root = Path(pattern.anchor) if pattern.is_absolute() else self._folder
-        relative = str(pattern.relative_to(pattern.anchor)) if pattern.is_absolute() else source.path
-        if (root / relative).is_dir():
-            relative = f"{relative}/*.parquet"
-        files = sorted(path for path in root.glob(relative) if path.is_file())
-        if not files:
-            raise SourceError(
-                f"source '{source.name}' ({source.declared_at}) has no files: nothing matches {root / relative}. "
-                "Paths are relative to data_folder in knownat.toml."
-            )
-        return files
 
-    def _version(self, files: list[Path]) -> str:
-        """Changes with the names, sizes and modification times of the files: what can be told without reading them."""
-        digest = sha256()
-        for path in files:
-            digest.update(f"{path.name}\0{_file_version(path)}\0".encode())
-        return digest.hexdigest()[:16]
-
-    def _part(self, path: Path, footer: pq.FileMetaData, span: tuple[datetime, datetime] | None) -> SourcePart:
-        """Named below the folder, so that a project that was moved still knows its parts."""
-        name = path.relative_to(self._folder) if path.is_relative_to(self._folder) else path
-        version = sha256(_file_version(path).encode()).hexdigest()[:16]
-        first, last = span if span is not None else (None, None)
-        return SourcePart(str(name), version, footer.num_rows, first, last)
-
-
-def _file_version(path: Path) -> str:
-    status = path.stat()
-    return f"{status.st_size}\0{status.st_mtime_ns}"
-
-
-def _footer(source: Source, path: Path) -> pq.FileMetaData:
+def _opened(source: ParquetSource, file: SourceFile) -> _Opened:
     try:
-        return pq.read_metadata(path)
+        footer = pq.read_metadata(file.key, filesystem=file.files)
+        schema = _plain(footer.schema.to_arrow_schema())
     except (pa.ArrowException, OSError) as error:
-        raise SourceError(f"source '{source.name}': {path} is not a readable Parquet file: {error}") from error
+        raise SourceError(f"source '{source.name}': {file.shown} is not a readable Parquet file: {error}") from error
+    return _Opened(file, footer, schema, _partition_values(source, file))
 
 
-def _check_same(source: Source, expected: pa.Schema, found: pa.Schema, path: Path) -> None:
-    if expected.names == found.names and expected.types == found.types:
-        return
-    types = [dict(zip(schema.names, schema.types, strict=True)) for schema in (expected, found)]
-    differing = sorted(name for name in types[0].keys() | types[1].keys() if types[0].get(name) != types[1].get(name))
-    what = f"other columns: {', '.join(differing)}" if differing else "its columns in another order"
-    raise SourceError(f"source '{source.name}': {path} is not like the files before it, it has {what}")
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """Text in a dictionary is text: how a writer packed it is no property of the column."""
+    fields = [f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in schema]
+    return pa.schema([field.remove_metadata() for field in fields])
 
 
-def _span(path: Path, footer: pq.FileMetaData, column: str) -> tuple[datetime, datetime] | None:
+def _columns_of(source: ParquetSource, newest: _Opened, opened: list[_Opened]) -> tuple[pa.Schema, dict[str, str]]:
+    """The columns of the newest file, and those that are another's with another type or in other letters."""
+    mixed: dict[str, str] = {}
+    columns = {field.name.lower(): field for field in newest.schema}
+    for one in opened:
+        for field in one.schema:
+            known = columns.get(field.name.lower())
+            if known is not None and (known.name, known.type) != (field.name, field.type):
+                found = f"'{field.name}' ({field.type}) in {one.file.shown}"
+                mixed.setdefault(known.name, f"{found} and '{known.name}' ({known.type}) in {newest.file.shown}")
+        for time in filter(None, (source.event_timestamp, source.known_at)):
+            if time in newest.schema.names and time.lower() not in map(str.lower, one.schema.names):
+                raise SourceError(f"source '{source.name}': {one.file.shown} lacks the column '{time}' of the others")
+    return newest.schema, mixed
+
+
+def _with_partitions(source: ParquetSource, stored: pa.Schema, example: SourceFile) -> pa.Schema:
+    for name, dtype in source.partitions:
+        if name.lower() in {column.lower() for column in stored.names}:
+            raise SourceError(
+                f"source '{source.name}' declares the partition '{name}', and {example.shown} has a column of that "
+                "name: leave it out of partitions= to read the files' own."
+            )
+        stored = stored.append(pa.field(name, arrow_type(dtype)))
+    return stored
+
+
+def _partition_values(source: ParquetSource, file: SourceFile) -> tuple[object, ...]:
+    found = dict(folder.split("=", 1) for folder in file.folders if "=" in folder)
+    values: list[object] = []
+    for name, dtype in source.partitions:
+        if name not in found:
+            raise SourceError(f"source '{source.name}': {file.shown} lies in no folder called {name}=…")
+        text = unquote(found[name])
+        if text == _NO_VALUE:
+            values.append(None)
+            continue
+        try:
+            values.append(pa.array([text]).cast(arrow_type(dtype))[0].as_py())
+        except pa.ArrowException as error:
+            raise SourceError(
+                f"source '{source.name}': the folder {name}={found[name]} of {file.shown} is no {dtype.value}"
+            ) from error
+    return tuple(values)
+
+
+def _relation(source: ParquetSource, opened: list[_Opened], schema: pa.Schema, within: Interval | None) -> Relation:
+    if not source.partitions and all(one.file.is_local for one in opened):
+        by_name = any(one.schema.names != opened[0].schema.names for one in opened)
+        return ParquetFiles(tuple(one.file.key for one in opened), schema, by_name=by_name)
+    dataset = _dataset(source, opened, schema)
+    column = source.event_timestamp
+    inside = happened_within(column, schema, within) if within and column in schema.names else None
+
+    def rows(columns: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from dataset.to_batches(columns=list(columns), filter=inside)
+        except (pa.ArrowException, OSError) as error:
+            raise SourceError(f"source '{source.name}' can not be read: {error}") from error
+
+    return RowScan(schema, rows)
+
+
+def _dataset(source: ParquetSource, opened: list[_Opened], schema: pa.Schema) -> ds.Dataset:
+    form = ds.ParquetFileFormat()
+    fragments = [
+        form.make_fragment(one.file.key, one.file.files, partition_expression=_partition(source, one)) for one in opened
+    ]
+    return ds.FileSystemDataset(fragments, schema, form, opened[0].file.files)
+
+
+def _partition(source: ParquetSource, one: _Opened) -> ds.Expression:
+    expression = ds.scalar(True)
+    for (name, dtype), value in zip(source.partitions, one.values, strict=True):
+        column = ds.field(name)
+        same = column.is_null() if value is None else column == pa.scalar(value, arrow_type(dtype))
+        expression = expression & same
+    return expression
+
+
+def _part(one: _Opened, span: _Span | None) -> SourcePart:
+    first, last = span if span is not None else (None, None)
+    return SourcePart(one.file.name, one.file.digest, one.footer.num_rows, first, last)
+
+
+def _span(source: ParquetSource, one: _Opened, schema: pa.Schema) -> _Span | None:
     """The first and last moment of a column; None where there is none. Row groups whose writer left out statistics
     (as Spark does for INT96) are read, that column alone."""
-    [leaf] = [index for index in range(footer.num_columns) if footer.schema.column(index).path == column]
-    spans: list[tuple[datetime, datetime] | None] = []
+    column = source.event_timestamp
+    if column not in schema.names or not is_moment(schema.field(column).type):
+        return None
+    for (name, _), value in zip(source.partitions, one.values, strict=True):
+        if name == column:
+            return (as_moment(value), as_moment(value)) if isinstance(value, date) else None
+    footer = one.footer
+    [leaf] = [i for i in range(footer.num_columns) if footer.schema.column(i).path == column]
+    spans: list[_Span | None] = []
     for group in range(footer.num_row_groups):
         found = footer.row_group(group).column(leaf)
         statistics = found.statistics
         if statistics is not None and statistics.has_min_max:
-            spans.append((_moment(statistics.min), _moment(statistics.max)))
+            spans.append((as_moment(statistics.min), as_moment(statistics.max)))
         elif statistics is None or statistics.null_count != found.num_values:
-            spans.append(_read_span(path, group, column))
+            spans.append(_read_span(one.file, group, column))
     known = [span for span in spans if span is not None]
     return (min(first for first, _ in known), max(last for _, last in known)) if known else None
 
 
-def _read_span(path: Path, group: int, column: str) -> tuple[datetime, datetime] | None:
-    with pq.ParquetFile(path) as file:
-        values = file.read_row_group(group, columns=[column])[column]
+def _read_span(file: SourceFile, group: int, column: str) -> _Span | None:
+    with pq.ParquetFile(file.key, filesystem=file.files) as opened:
+        values = opened.read_row_group(group, columns=[column])[column]
     moments = values.cast(pa.timestamp("us", tz=getattr(values.type, "tz", None)), safe=False)
     span = pc.min_max(moments).as_py()
-    return None if span["min"] is None else (_moment(span["min"]), _moment(span["max"]))
-
-
-def _moment(value: datetime | date) -> datetime:
-    if not isinstance(value, datetime):
-        return datetime.combine(value, time(), UTC)
-    value = datetime.combine(value.date(), value.time(), value.tzinfo)  # of a nanosecond type, without its nanoseconds
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    return None if span["min"] is None else (as_moment(span["min"]), as_moment(span["max"]))

@@ -5,7 +5,7 @@ A row-level view stores its rows, one for each key, event timestamp and known ti
 
 from __future__ import annotations
 
-from sqlglot import exp, parse_one
+from sqlglot import exp
 
 from featurestore.compiler.tiles import tiles
 from featurestore.compiler.trees import (
@@ -22,7 +22,7 @@ from featurestore.compiler.trees import (
     table,
 )
 from featurestore.graph.resolved import ResolvedView
-from featurestore.graph.sql_text import DIALECT
+from featurestore.graph.sql_text import read_query
 from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
 from featurestore.intervals import Interval
 from featurestore.spec.dtypes import DType, Kind
@@ -62,9 +62,7 @@ def rejected_rows(view: ResolvedView) -> exp.Select:
 
 def view_rows(view: ResolvedView) -> exp.Query:
     """The view's own query, as a tree over its sources."""
-    tree = parse_one(view.query, dialect=DIALECT)
-    assert isinstance(tree, exp.Query)  # noqa: S101 - a resolved view's query is one that `view_query` made
-    return tree
+    return read_query(view.query)
 
 
 def _source_rows(view: ResolvedView, select: exp.Select) -> exp.Select:

@@ -8,6 +8,7 @@ from hashlib import sha256
 
 import msgspec
 
+from featurestore.graph.declared_sources import source_place
 from featurestore.graph.resolved import Column, ResolvedSource, WindowOf
 
 STORED_FORMAT = 1
@@ -22,7 +23,7 @@ def fingerprint(*parts: object) -> str:
 def source_identity(sources: Iterable[ResolvedSource]) -> list[object]:
     """What decides which rows a source yields and when they count as known."""
     return [
-        [source.name, source.path, source.event_timestamp, source.known_at, _seconds(source.delay)]
+        [source.name, *source_place(source), source.event_timestamp, source.known_at, _seconds(source.delay)]
         for source in sorted(sources, key=lambda source: source.name)
     ]
 

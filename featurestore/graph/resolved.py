@@ -50,16 +50,50 @@ class SourceField:
     type: str
 
 
+class SourceKind(Enum):
+    PARQUET = "parquet"
+    CSV = "csv"
+    DELTA = "delta"
+    SQL = "sql"
+    FRAME = "frame"
+
+
+@dataclass(frozen=True, slots=True)
+class CsvFormat:
+    """How the text of CSV files is read."""
+
+    header: bool
+    delimiter: str
+    null_text: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseRows:
+    """Where a SQL source's rows are: a table or a SELECT, behind a connection that the settings know by this name."""
+
+    connection: str
+    table: str | None
+    query: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class ResolvedSource:
     name: str
     path: str
+    """Of files; empty for rows that are not in files of their owner's."""
     event_timestamp: str
     known_at: str | None
     delay: timedelta
     fields: tuple[SourceField, ...]
     description: str = ""
     owner: str = ""
+    kind: SourceKind = SourceKind.PARQUET
+    columns: tuple[Column, ...] = ()
+    """Those that were declared with a type: of folders (Parquet), or of rows that say no types themselves."""
+    csv: CsvFormat | None = None
+    version: int | None = None
+    """The only version of a Delta table that is read; None: the newest."""
+    database: DatabaseRows | None = None
 
 
 @dataclass(frozen=True, slots=True)

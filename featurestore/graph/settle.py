@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from featurestore.errors import Problem
 from featurestore.graph.arrow_types import dtype_of
+from featurestore.graph.declared_sources import resolved_source
 from featurestore.graph.draft import Draft, DraftView
 from featurestore.graph.edges import edges
 from featurestore.graph.fingerprint import (
@@ -25,13 +26,11 @@ from featurestore.graph.resolved import (
     ResolvedFeature,
     ResolvedSource,
     ResolvedView,
-    SourceField,
     TileInput,
 )
 from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT, WrittenFeature
 from featurestore.spec.aggregate import Function
 from featurestore.spec.dtypes import MOST_DIGITS, OFFERED, Decimal, DType, Kind, List
-from featurestore.spec.source import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ def settle_views(draft: Draft, view_schemas: Mapping[str, pa.Schema]) -> tuple[G
     typed = [view for view in draft.views if view.declaration.name in view_schemas]
     problems = {view.declaration.name: list(_type_problems(view, view_schemas)) for view in typed}
     sources = {
-        source.name: _source(source, draft.schemas[source.name])
+        source.name: resolved_source(source, draft.schemas[source.name])
         for source in draft.declarations.sources
         if source.name in draft.schemas
     }
@@ -66,14 +65,6 @@ def settle_views(draft: Draft, view_schemas: Mapping[str, pa.Schema]) -> tuple[G
         ),
     )
     return graph, [problem for found in problems.values() for problem in found]
-
-
-def _source(source: Source, schema: pa.Schema) -> ResolvedSource:
-    fields = tuple(SourceField(field.name, str(field.type)) for field in schema)
-    return ResolvedSource(
-        source.name, source.path, source.event_timestamp, source.known_at, source.delay, fields,
-        source.description, source.owner,
-    )  # fmt: skip
 
 
 def _view(draft: DraftView, schema: pa.Schema, all_sources: Mapping[str, ResolvedSource]) -> ResolvedView:

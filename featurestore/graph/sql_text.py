@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sqlglot import exp, parse
+from sqlglot import exp, parse, parse_one
 from sqlglot.dialects import DuckDB
 from sqlglot.errors import SqlglotError
+from sqlglot.optimizer.pushdown_projections import pushdown_projections
 from sqlglot.tokenizer_core import Token, TokenType
 
 DIALECT = "duckdb"
@@ -38,6 +39,14 @@ def parse_query(text: str) -> exp.Query:
     tree = _parse_one(text)
     if not isinstance(tree, exp.Query):
         raise UnreadableSql(f"expected a SELECT, found {tree.key.upper()}")
+    return tree
+
+
+def read_query(canonical: str) -> exp.Query:
+    """A view's canonical query as a tree that reads only the columns it needs: the stars of its inner selects were
+    spelled out when it was resolved, and a source may have lost a column since that nothing was made of."""
+    tree = pushdown_projections(parse_one(canonical, dialect=DIALECT))
+    assert isinstance(tree, exp.Query)  # noqa: S101 - a resolved view's query is one that `view_query` made
     return tree
 
 

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from featurestore.compiler.stored_rows import stored_rows
+from featurestore.graph.declared_sources import declared_source
 from featurestore.graph.resolved import ResolvedView
 from featurestore.intervals import DAY, EPOCH, Interval, IntervalSet, split_days, whole_days
 from featurestore.operations.fill_chunks import Chunk, ChunkFilled, fill_chunks
 from featurestore.operations.open_table import record_commits
 from featurestore.operations.sides import OfflineSide
-from featurestore.operations.source_rows import declared_source
 from featurestore.ports.engine import Query, Relation
 
 DEFAULT_CHUNK_DAYS = 31

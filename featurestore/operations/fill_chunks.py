@@ -8,20 +8,24 @@ of anybody else in between makes ours fail, so a chunk is committed once, whoeve
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import islice
 
+from featurestore.compiler.first_event import is_dated_by_source
 from featurestore.compiler.late_rows import ROWS, rows_of_days
 from featurestore.compiler.stored_rows import EVENT_DAY, stored_rows
+from featurestore.errors import KnownatError, SourceDrifted, SourceError
 from featurestore.graph.resolved import ResolvedView
 from featurestore.intervals import Interval, IntervalSet
+from featurestore.operations.drift import all_of_them, read_sources
 from featurestore.operations.open_table import record_commits, version_to_replace
 from featurestore.operations.sides import OfflineSide
 from featurestore.operations.source_parts import parts_seen, parts_within
-from featurestore.operations.source_rows import source_snapshots
 from featurestore.ports.engine import DataFile, Query
 from featurestore.ports.source_reader import SourceSnapshot
 from featurestore.ports.state import DayRows, FilledInterval
@@ -55,26 +59,46 @@ def fill_chunks(chunks: Iterable[Chunk], offline: OfflineSide, *, now: datetime)
     """Fill the chunks, reporting each in its order when it is durable and recorded.
 
     Up to `offline.workers` are computed at once. The first error stops it: the chunks before that one stay done, those
-    after it are dropped, and the same call finishes the job. Raises ConcurrentChange when another process fills the
-    same table.
+    after it are dropped, and the same call finishes the job. Only a source that can not be read, or has drifted, stops
+    no other view than its own: SourceError or SourceDrifted comes after the last chunk. Raises ConcurrentChange when
+    another process fills the same table.
     """
     commits = _Commits(offline, now)
+    broken: dict[str, KnownatError] = {}
+    with closing(_computing(chunks, offline, commits)) as computing:
+        for chunk, computed in computing:
+            if chunk.view.table in broken:
+                continue
+            try:
+                ready = computed()
+            except (SourceError, SourceDrifted) as error:
+                broken[chunk.view.table] = error
+            else:
+                yield commits.commit(ready)
+    if broken:
+        raise all_of_them(list(broken.values()))
+
+
+def _computing(
+    chunks: Iterable[Chunk], offline: OfflineSide, commits: _Commits
+) -> Generator[tuple[Chunk, Callable[[], _Computed]]]:
+    """The chunks in their order, each with what gives it computed: right then, or by a worker that began before."""
     if offline.workers == 1:
-        for chunk in chunks:
-            yield commits.commit(_computed(chunk, offline, commits.version_of(chunk)))
+        yield from ((chunk, partial(_computed, chunk, offline, commits.version_of(chunk))) for chunk in chunks)
         return
     waiting = iter(chunks)
     with ThreadPoolExecutor(offline.workers, thread_name_prefix="knownat-fill") as pool:
 
-        def start(chunk: Chunk) -> Future[_Computed]:
-            return pool.submit(_computed, chunk, offline, commits.version_of(chunk))
+        def start(chunk: Chunk) -> tuple[Chunk, Future[_Computed]]:
+            return chunk, pool.submit(_computed, chunk, offline, commits.version_of(chunk))
 
         under_way = deque(map(start, islice(waiting, offline.workers)))
         try:
             while under_way:
-                computed = under_way.popleft().result()
+                chunk, future = under_way.popleft()
+                wait((future,))
                 under_way += map(start, islice(waiting, 1))
-                yield commits.commit(computed)
+                yield chunk, future.result
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -127,7 +151,9 @@ class _Commits:
 
 def _computed(chunk: Chunk, offline: OfflineSide, based_on: int) -> _Computed:
     view = chunk.view
-    sources = source_snapshots(view, offline)
+    # Rows of a view's own SQL may be made of source rows of any time.
+    within = chunk.interval if is_dated_by_source(view) else None
+    sources = read_sources(view, offline, within=within)
     relations = {source.source: source.relation for source in sources}
     query = Query(stored_rows(view, chunk.interval), relations)
     files = offline.engine.write(query, offline.tables.staging_folder(view.table), partition_by=EVENT_DAY)

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from featurestore.errors import InvalidRequest
+from featurestore.errors import InvalidRequest, KnownatError, SourceDrifted, SourceError
 from featurestore.graph.resolved import ResolvedView
 from featurestore.intervals import Interval, IntervalSet, show_moment
 from featurestore.operations.backfill import DEFAULT_CHUNK_DAYS, chunks_of
-from featurestore.operations.fill_chunks import ChunkFilled, fill_chunks
+from featurestore.operations.drift import all_of_them, read_sources
+from featurestore.operations.fill_chunks import Chunk, ChunkFilled, fill_chunks
 from featurestore.operations.first_event import first_event
 from featurestore.operations.outdated import outdated
 from featurestore.operations.sides import OfflineSide
-from featurestore.operations.source_rows import source_snapshots
 from featurestore.plan.build import SourceSpan, wanted_interval
 
 
@@ -41,14 +41,29 @@ class FillRequest:
 def fill_views(
     request: FillRequest, offline: OfflineSide, *, now: datetime, chunk_days: int = DEFAULT_CHUNK_DAYS
 ) -> Iterator[ChunkFilled]:
-    """Backfill each view in turn. Consume the iterator: work happens as it is read. Running it again does nothing."""
-    chunks = (
-        chunk
-        for view in request.views
-        if (intervals := intervals_to_fill(view, request, offline, now=now))
-        for chunk in chunks_of(view, intervals, offline, chunk_days=chunk_days)
-    )
-    yield from fill_chunks(chunks, offline, now=now)
+    """Backfill each view in turn. Consume the iterator: work happens as it is read. Running it again does nothing.
+
+    A view whose sources can not be read, or have drifted, does not keep the others from being filled: SourceError or
+    SourceDrifted comes after the last of them.
+    """
+    broken: list[KnownatError] = []
+
+    def chunks() -> Iterator[Chunk]:
+        for view in request.views:
+            try:
+                intervals = intervals_to_fill(view, request, offline, now=now)
+                pieces = chunks_of(view, intervals, offline, chunk_days=chunk_days)
+            except (SourceError, SourceDrifted) as error:
+                broken.append(error)
+            else:
+                yield from pieces
+
+    try:
+        yield from fill_chunks(chunks(), offline, now=now)
+    except (SourceError, SourceDrifted) as error:
+        broken.append(error)
+    if broken:
+        raise all_of_them(broken)
 
 
 def intervals_to_fill(view: ResolvedView, request: FillRequest, offline: OfflineSide, *, now: datetime) -> IntervalSet:
@@ -67,5 +82,5 @@ def intervals_to_fill(view: ResolvedView, request: FillRequest, offline: Offline
 
 
 def _spans(view: ResolvedView, offline: OfflineSide) -> dict[str, SourceSpan]:
-    found = source_snapshots(view, offline)
+    found = read_sources(view, offline)
     return {snapshot.source: SourceSpan(snapshot.rows, snapshot.first, snapshot.last) for snapshot in found}

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from featurestore.errors import DefinitionsError, Problem, SourceDrifted
+from featurestore.graph.draft import complete
+from featurestore.graph.drift import drifts
 from featurestore.graph.fingerprint import fingerprint
 from featurestore.graph.resolved import Graph, ResolvedView
+from featurestore.operations.drift import drifts_of
 from featurestore.operations.first_event import first_event
 from featurestore.operations.outdated import outdated
 from featurestore.operations.resolve import Resolved, resolve_definitions
@@ -34,15 +38,19 @@ class Project:
 
 
 def make_plan(project: Project, offline: OfflineSide, online: OnlineSide, *, now: datetime) -> Plan:
-    """What must happen for the definitions to be what readers see. Reads only. Raises DefinitionsError."""
+    """What must happen for the definitions to be what readers see. Reads only.
+
+    Raises DefinitionsError, with the drift of sources that may be behind its problems; and SourceDrifted when a source
+    is no longer what an unchanged view over it was applied with.
+    """
+    current = project.catalog.current()
+    applied = current.graph if current else None
     known = project.memory.recall() if project.memory else Remembered()
-    resolved = resolve_definitions(project.definitions, offline.sources, offline.engine, known.views)
+    resolved = _resolved(project, offline, applied or Graph(), known)
     firsts = _first_events(resolved, offline, known)
     found = Remembered(resolved.views, firsts)
     if project.memory and found != known:
         project.memory.keep(found)
-    current = project.catalog.current()
-    applied = current.graph if current else None
     filled = [view for view in resolved.graph.views if offline.tables.exists(view.table)]
     late = {view.table: outdated(view, offline, now=now) for view in filled}
     situation = Situation(
@@ -73,6 +81,29 @@ def _rows_key(view: ResolvedView, resolved: Resolved) -> str:
     return fingerprint(
         "rows", view.fingerprint, [[source.name, resolved.versions[source.name]] for source in view.sources]
     )
+
+
+def _resolved(project: Project, offline: OfflineSide, applied: Graph, known: Remembered) -> Resolved:
+    try:
+        resolved = resolve_definitions(project.definitions, offline.sources, offline.engine, known.views)
+    except DefinitionsError as error:
+        raise DefinitionsError([*error.problems, *_drift_problems(project, offline, applied)]) from error
+    present = {source.name: source.fields for source in resolved.graph.sources}
+    same = {view.fingerprint for view in resolved.graph.views}
+    if found := [drift for view in applied.views if view.fingerprint in same for drift in drifts(view, present)]:
+        raise SourceDrifted(found)
+    return resolved
+
+
+def _drift_problems(project: Project, offline: OfflineSide, applied: Graph) -> list[Problem]:
+    """What may be behind the problems of the definitions: a column that the applied views read is gone."""
+    try:
+        declared = {source.name: source.declared_at for source in complete(project.definitions.load())[0].sources}
+    except DefinitionsError:
+        return []
+    hint = "bring it back as it was, or change the views"
+    found = drifts_of(applied, offline.sources)
+    return [Problem(declared[drift.source], str(drift), hint) for drift in found if drift.source in declared]
 
 
 def _online_tables(applied: Graph, online: OnlineSide) -> frozenset[str]:

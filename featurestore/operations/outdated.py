@@ -17,9 +17,9 @@ from featurestore.compiler.stored_rows import EVENT_DAY
 from featurestore.graph.resolved import ResolvedView
 from featurestore.graph.written import KNOWN_AT
 from featurestore.intervals import DAY, Interval, IntervalSet, floor_to, split_days
+from featurestore.operations.drift import read_sources
 from featurestore.operations.sides import OfflineSide
 from featurestore.operations.source_parts import part_changes, parts_seen
-from featurestore.operations.source_rows import source_snapshots
 from featurestore.plan.stages import LateRows
 from featurestore.ports.engine import Query
 from featurestore.ports.state import Coverage, FilledPart, Holding
@@ -38,7 +38,7 @@ def outdated(view: ResolvedView, offline: OfflineSide, *, now: datetime) -> Outd
     coverage = offline.coverage.coverage(view.table)
     if not coverage.fills:
         return Outdated(IntervalSet())
-    snapshots = source_snapshots(view, offline)
+    snapshots = read_sources(view, offline)
     parts = parts_seen(view, snapshots)
     versions = tuple((snapshot.source, snapshot.version) for snapshot in snapshots)
     days, beyond = IntervalSet(), IntervalSet()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -13,9 +13,11 @@ from featurestore.errors import DefinitionsError, KnownatError, Problem, QueryEr
 from featurestore.graph.arrow_types import arrow_schema, dtype_of
 from featurestore.graph.declared import view_keys
 from featurestore.graph.draft import Draft, complete, draft
+from featurestore.graph.drift import drifts
 from featurestore.graph.resolved import Graph, ResolvedView
 from featurestore.graph.services import DraftOnDemand, draft_on_demand, settle_services
 from featurestore.graph.settle import settle_views
+from featurestore.operations.drift import present_fields
 from featurestore.plan.build import SourceSpan
 from featurestore.ports.definitions import DefinitionsReader
 from featurestore.ports.engine import Engine, Query
@@ -54,7 +56,8 @@ def resolve_definitions(
     graph, wrong = _resolve_views(declarations, schemas, engine, before)
     on_demand, misread = draft_on_demand(declarations, graph)
     types, odd = _on_demand_types(on_demand, engine)
-    if found := [*problems, *unreadable, *wrong, *misread, *odd]:
+    mixed = _mixed_columns(declarations, graph, snapshots)
+    if found := [*problems, *unreadable, *wrong, *misread, *odd, *mixed]:
         raise DefinitionsError(found)
     graph = settle_services(declarations, graph, on_demand, types)
     spans = {name: SourceSpan(one.rows, one.first, one.last) for name, one in snapshots.items()}
@@ -84,6 +87,19 @@ def _read_sources(declarations: Declarations, reader: SourceReader) -> tuple[dic
         except KnownatError as error:
             problems.append(Problem(source.declared_at, error.message))
     return snapshots, problems
+
+
+def _mixed_columns(
+    declarations: Declarations, graph: Graph, snapshots: Mapping[str, SourceSnapshot]
+) -> Iterator[Problem]:
+    """Columns with several types, where a view reads them."""
+    sites = {source.name: source.declared_at for source in declarations.sources}
+    present = {name: present_fields(snapshot) for name, snapshot in snapshots.items() if snapshot.mixed}
+    for view in graph.views if present else ():
+        for drift in drifts(view, present):
+            what = f"column '{drift.column}' of source '{drift.source}' is {drift.now}"
+            hint = f"write it with one type: {', '.join(drift.features)} can not be made of it"
+            yield Problem(sites[drift.source], what, hint)
 
 
 def _view_schemas(drafted: Draft, engine: Engine) -> tuple[dict[str, pa.Schema], list[Problem]]:

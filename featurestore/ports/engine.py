@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -18,9 +18,22 @@ class ParquetFiles:
     schema: pa.Schema
     partitions: tuple[str, ...] = ()
     """Of a partitioned table: for each file the value of the partition column, as text."""
+    by_name: bool = False
+    """Whether the files differ in the order of their columns, or some lack a column, which is null there."""
 
 
-Relation: TypeAlias = ParquetFiles | pa.Table
+@dataclass(frozen=True, slots=True)
+class RowScan:
+    """Rows that an adapter reads itself, batch by batch, as often as an engine asks: each call of `open` begins anew.
+
+    `open` is given the columns to read, in the order of `schema`. What it raises is what the query raises.
+    """
+
+    schema: pa.Schema
+    open: Callable[[tuple[str, ...]], Iterator[pa.RecordBatch]]
+
+
+Relation: TypeAlias = ParquetFiles | RowScan | pa.Table
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 import pyarrow as pa
 
+from featurestore.intervals import Interval
 from featurestore.ports.engine import Relation
 from featurestore.spec.source import Source
 
@@ -40,9 +42,14 @@ class SourceSnapshot:
     last: datetime | None
     parts: tuple[SourcePart, ...] = ()
     """What the source is made of, so that a change can be traced to the time it touches. None: it is one piece."""
+    mixed: Mapping[str, str] = field(default_factory=dict)
+    """Columns that have several types, and which. Nobody can read those, and all others can be read."""
 
 
 class SourceReader(Protocol):
-    def read(self, source: Source) -> SourceSnapshot:
-        """Find the source's data. Raises SourceError when it is missing, or has no such timestamp column."""
+    def read(self, source: Source, *, within: Interval | None = None) -> SourceSnapshot:
+        """Find the source's data. Raises SourceError when it is missing, or has no such timestamp column.
+
+        With `within`, the relation may leave out rows that did not happen in it; nothing else of the snapshot changes.
+        """
         ...

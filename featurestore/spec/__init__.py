@@ -8,21 +8,25 @@ from featurestore.spec.feature_service import FeatureService
 from featurestore.spec.feature_view import FeatureView, ViewSelection
 from featurestore.spec.names import FeatureReference
 from featurestore.spec.on_demand import OnDemandFeature
-from featurestore.spec.source import ParquetSource, Source
+from featurestore.spec.source import CsvSource, DeltaSource, FrameSource, ParquetSource, Source, SqlSource
 
 __all__ = [
     "Aggregate",
+    "CsvSource",
     "DType",
     "Declaration",
     "Declarations",
+    "DeltaSource",
     "Entity",
     "Feature",
     "FeatureReference",
     "FeatureService",
     "FeatureView",
+    "FrameSource",
     "Function",
     "OnDemandFeature",
     "ParquetSource",
     "Source",
+    "SqlSource",
     "ViewSelection",
 ]

@@ -8,9 +8,9 @@ from featurestore.spec.entity import Entity
 from featurestore.spec.feature_service import FeatureService
 from featurestore.spec.feature_view import FeatureView
 from featurestore.spec.on_demand import OnDemandFeature
-from featurestore.spec.source import ParquetSource
+from featurestore.spec.source import Source
 
-Declaration = Entity | ParquetSource | FeatureView | OnDemandFeature | FeatureService
+Declaration = Entity | Source | FeatureView | OnDemandFeature | FeatureService
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Declarations:
     """The declarations of a folder in the order of their files and lines. Duplicate names are still in it."""
 
     entities: tuple[Entity, ...] = ()
-    sources: tuple[ParquetSource, ...] = ()
+    sources: tuple[Source, ...] = ()
     views: tuple[FeatureView, ...] = ()
     on_demand: tuple[OnDemandFeature, ...] = ()
     services: tuple[FeatureService, ...] = ()

@@ -10,7 +10,7 @@ from featurestore.errors import InvalidDeclaration, UnknownName
 from featurestore.spec.aggregate import Aggregate, Feature
 from featurestore.spec.entity import Entity
 from featurestore.spec.names import check_list, check_name, check_sql, declaration_site, parse_duration
-from featurestore.spec.source import ParquetSource, Source
+from featurestore.spec.source import Source
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -148,7 +148,7 @@ def _check_shape(
         raise InvalidDeclaration(f"{where}: entity is an Entity or None, got {entity!r}")
     if (source is None) == (sql is None):
         raise InvalidDeclaration(f"{where} needs either source= or sql=")
-    if source is not None and not isinstance(source, ParquetSource):
+    if source is not None and not isinstance(source, Source):
         raise InvalidDeclaration(f"{where}: source is a source object, got {source!r}")
     if sql is None and not features:
         raise InvalidDeclaration(f"{where} has no features")

@@ -1,17 +1,25 @@
-"""Sources: where raw rows come from, when they happened, and when they could be known."""
+"""Sources: where raw rows come from, when they happened, and when they could be known.
+
+The kinds are a closed set, `Source`. What they share is declared once, in `DatedRows`; where rows are read from is
+each kind's own.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from featurestore.errors import InvalidDeclaration
-from featurestore.spec.names import check_name, declaration_site, parse_duration
+from featurestore.spec.dtypes import DType
+from featurestore.spec.names import check_list, check_name, declaration_site, parse_duration
+
+DeclaredColumns = tuple[tuple[str, DType], ...]
 
 
 @dataclass(frozen=True, slots=True, init=False)
-class ParquetSource:
-    """Parquet files: one file, a folder or a glob, relative to the data folder of the settings.
+class DatedRows:
+    """What every source says of its rows.
 
     `event_timestamp` names the column that says when a row happened (UTC; a naive timestamp is read as UTC).
     `known_at` names the column that says when the system could know it; without one, a row is known `delay` after it
@@ -19,13 +27,51 @@ class ParquetSource:
     """
 
     name: str
-    path: str
     event_timestamp: str
     known_at: str | None
     delay: timedelta
     description: str
     owner: str
     declared_at: str = field(compare=False, repr=False)
+
+    def _declare(
+        self,
+        name: str,
+        event_timestamp: str,
+        known_at: str | None,
+        delay: str | timedelta,
+        described: tuple[str, str],
+        **places: object,
+    ) -> None:
+        """Check and set what all kinds share, then the kind's own fields."""
+        site = declaration_site()
+        _check_text(f"{site}: source '{name}'", "event_timestamp", event_timestamp)
+        parsed_delay = parse_duration(f"delay of source '{name}'", delay)
+        if known_at is not None and parsed_delay:
+            raise InvalidDeclaration(f"{site}: source '{name}' has known_at and delay: declare one of them")
+        shared = {
+            "name": check_name("source", name),
+            "event_timestamp": event_timestamp,
+            "known_at": known_at,
+            "delay": parsed_delay,
+            "description": described[0],
+            "owner": described[1],
+            "declared_at": site,
+        }
+        for attribute, value in {**shared, **places}.items():
+            object.__setattr__(self, attribute, value)
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class ParquetSource(DatedRows):
+    """Parquet files: one file, a folder or a glob, relative to the data folder of the settings, or `s3://bucket/path`.
+
+    `partitions` declares the columns that folders called `key=value` hold, with their types; a folder is then read
+    with all its subfolders. Files may have their columns in any order; a column that some files lack is null there.
+    """
+
+    path: str
+    partitions: DeclaredColumns
 
     def __init__(
         self,
@@ -35,25 +81,176 @@ class ParquetSource:
         event_timestamp: str,
         known_at: str | None = None,
         delay: str | timedelta = timedelta(0),
+        partitions: Mapping[str, DType] | None = None,
         description: str = "",
         owner: str = "",
     ) -> None:
-        site = declaration_site()
-        for what, value in (("path", path), ("event_timestamp", event_timestamp)):
-            if not isinstance(value, str) or not value:
-                raise InvalidDeclaration(f"{site}: source '{name}' needs {what}=, a text that is not empty")
-        parsed_delay = parse_duration(f"delay of source '{name}'", delay)
-        if known_at is not None and parsed_delay:
-            raise InvalidDeclaration(f"{site}: source '{name}' has known_at and delay: declare one of them")
-        object.__setattr__(self, "name", check_name("source", name))
-        object.__setattr__(self, "path", path)
-        object.__setattr__(self, "event_timestamp", event_timestamp)
-        object.__setattr__(self, "known_at", known_at)
-        object.__setattr__(self, "delay", parsed_delay)
-        object.__setattr__(self, "description", description)
-        object.__setattr__(self, "owner", owner)
-        object.__setattr__(self, "declared_at", site)
+        _check_text(f"{declaration_site()}: source '{name}'", "path", path)
+        columns = _declared_columns(name, "partitions", partitions or {})
+        self._declare(
+            name, event_timestamp, known_at, delay, (description, owner), path=path, partitions=columns
+        )  # fmt: skip
 
 
-Source = ParquetSource
+@dataclass(frozen=True, slots=True, init=False)
+class CsvSource(DatedRows):
+    """CSV files: one file, a folder or a glob, relative to the data folder of the settings, or `s3://bucket/path`.
+
+    `columns` declares which columns are read, and their types. Without it, all columns are, with types that are
+    inferred from every value of every file. A field whose text is one of `null_text` is null.
+    """
+
+    path: str
+    columns: DeclaredColumns
+    header: bool
+    delimiter: str
+    null_text: tuple[str, ...]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        path: str,
+        event_timestamp: str,
+        columns: Mapping[str, DType] | None = None,
+        header: bool = True,
+        delimiter: str = ",",
+        null_text: str | Sequence[str] = "",
+        known_at: str | None = None,
+        delay: str | timedelta = timedelta(0),
+        description: str = "",
+        owner: str = "",
+    ) -> None:
+        where = f"{declaration_site()}: source '{name}'"
+        _check_text(where, "path", path)
+        if not header and not columns:
+            raise InvalidDeclaration(f"{where} has no header, so it needs columns= with a name and type for each")
+        if not isinstance(delimiter, str) or len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n':
+            raise InvalidDeclaration(f"{where}: delimiter is one character such as ',' or '\\t', got {delimiter!r}")
+        texts = (null_text,) if isinstance(null_text, str) else check_list(f"null_text of source '{name}'", null_text)
+        if not all(isinstance(text, str) for text in texts):
+            raise InvalidDeclaration(f"{where}: null_text is a text or a list of texts, got {null_text!r}")
+        self._declare(
+            name, event_timestamp, known_at, delay, (description, owner), path=path, header=bool(header),
+            delimiter=delimiter, null_text=texts, columns=_declared_columns(name, "columns", columns or {}),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class DeltaSource(DatedRows):
+    """A Delta table: a folder relative to the data folder of the settings, or `s3://bucket/path`.
+
+    Deletion vectors, partition columns and column mapping are respected. `version` reads the table as it was at that
+    version; without it, the newest is read.
+    """
+
+    path: str
+    version: int | None
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        path: str,
+        event_timestamp: str,
+        version: int | None = None,
+        known_at: str | None = None,
+        delay: str | timedelta = timedelta(0),
+        description: str = "",
+        owner: str = "",
+    ) -> None:
+        where = f"{declaration_site()}: source '{name}'"
+        _check_text(where, "path", path)
+        if version is not None and (not isinstance(version, int) or isinstance(version, bool) or version < 0):
+            raise InvalidDeclaration(f"{where}: version is a Delta version such as 12, got {version!r}")
+        self._declare(name, event_timestamp, known_at, delay, (description, owner), path=path, version=version)
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class SqlSource(DatedRows):
+    """A table of a PostgreSQL database, or a SELECT. `connection` names one of `[connections]` in the settings, whose
+    address belongs into the environment: `KNOWNAT_CONNECTIONS__SHOP=postgresql://…`."""
+
+    connection: str
+    table: str | None
+    query: str | None
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        connection: str,
+        event_timestamp: str,
+        table: str | None = None,
+        query: str | None = None,
+        known_at: str | None = None,
+        delay: str | timedelta = timedelta(0),
+        description: str = "",
+        owner: str = "",
+    ) -> None:
+        where = f"{declaration_site()}: source '{name}'"
+        if isinstance(connection, str) and "://" in connection:
+            raise InvalidDeclaration(
+                f"{where}: connection is the name of one of [connections] in the settings, and never an address: "
+                "definitions hold no secrets"
+            )
+        check_name("connection", connection)
+        if (table is None) == (query is None):
+            raise InvalidDeclaration(f"{where} needs either table= or query=")
+        _check_text(where, "table" if query is None else "query", table if query is None else query)
+        self._declare(
+            name, event_timestamp, known_at, delay, (description, owner),
+            connection=connection.lower(), table=table, query=query,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class FrameSource(DatedRows):
+    """Rows that a notebook or a job pushes: `project.push(source, frame, key=…)`. They are kept in a Delta table of
+    the project. `columns` declares every column of a pushed frame and its type."""
+
+    columns: DeclaredColumns
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        columns: Mapping[str, DType],
+        event_timestamp: str,
+        known_at: str | None = None,
+        delay: str | timedelta = timedelta(0),
+        description: str = "",
+        owner: str = "",
+    ) -> None:
+        where = f"{declaration_site()}: source '{name}'"
+        declared = _declared_columns(name, "columns", columns)
+        names = [column for column, _ in declared]
+        for what, column in (("event_timestamp", event_timestamp), ("known_at", known_at)):
+            if column is not None and column not in names:
+                raise InvalidDeclaration(f"{where}: {what} is '{column}', which is not one of its columns")
+        self._declare(name, event_timestamp, known_at, delay, (description, owner), columns=declared)
+
+
+Source = ParquetSource | CsvSource | DeltaSource | SqlSource | FrameSource
 """The kinds of source there are."""
+
+
+def _check_text(where: str, what: str, value: object) -> None:
+    if not isinstance(value, str) or not value:
+        raise InvalidDeclaration(f"{where} needs {what}=, a text that is not empty")
+
+
+def _declared_columns(name: str, what: str, columns: Mapping[str, DType]) -> DeclaredColumns:
+    where = f"{declaration_site()}: {what} of source '{name}'"
+    if not isinstance(columns, Mapping):
+        raise InvalidDeclaration(f"{where} is a mapping such as {{'shop': String}}, got {repr(columns)[:80]}")
+    seen: set[str] = set()
+    for column, dtype in columns.items():
+        if not isinstance(column, str) or not column:
+            raise InvalidDeclaration(f"{where}: {column!r} can not name a column")
+        if not isinstance(dtype, DType):
+            raise InvalidDeclaration(f"{where}: column '{column}' needs a type such as Float64, got {dtype!r}")
+        if column.lower() in seen:
+            raise InvalidDeclaration(f"{where}: '{column}' is there twice; capital letters make no difference")
+        seen.add(column.lower())
+    return tuple(columns.items())

@@ -86,6 +86,7 @@ THIRD_PARTY = {
         "featurestore.compiler",
         "featurestore.ports.engine",
         "featurestore.adapters.duckdb_engine",
+        "featurestore.adapters.repeated_scan",
     ),
     "numpy": ("featurestore.merging", "featurestore.adapters"),
     "fastapi": _SERVICES,

@@ -24,6 +24,8 @@ from featurestore.adapters.memory_online import MemoryOnlineStore
 from featurestore.adapters.memory_state import MemoryCatalog, MemoryCoverage, MemoryDatasets, MemoryMaterializations
 from featurestore.adapters.merge_join import MergeJoin
 from featurestore.adapters.parquet_source import ParquetSources
+from featurestore.adapters.source_files import SourceFiles
+from featurestore.adapters.source_kinds import SourceKinds
 from featurestore.graph.resolved import FeatureSet, Graph
 from featurestore.graph.selection import referenced_features, service_features
 from featurestore.operations.apply import apply
@@ -148,7 +150,7 @@ def open_small_project(folder: Path, engine: Engine, store: OnlineStore | None =
         offline=OfflineSide(
             engine,
             DeltaOfflineStore(folder / "tables"),
-            ParquetSources(folder / "data"),
+            SourceKinds(ParquetSources(SourceFiles(folder / "data"))),
             MemoryCoverage(),
             MergeJoin(threads=2),
             Ledger(DeltaLog(folder / "tables"), LocalTableFiles(folder / "tables"), MemoryCommits()),

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from featurestore.adapters.duckdb_engine import DuckDBEngine
 from featurestore.graph.resolved import ResolvedView
+from featurestore.intervals import Interval
 from featurestore.operations.resolve import resolve_definitions
 from featurestore.ports.source_reader import SourceSnapshot
 from featurestore.spec.aggregate import Aggregate, Feature
 from featurestore.spec.dtypes import DType
 from featurestore.spec.entity import Entity
 from featurestore.spec.feature_view import FeatureView
-from featurestore.spec.source import ParquetSource
+from featurestore.spec.source import ParquetSource, Source
 from tests.property.examples import examples
 from tests.property.project import Declared
 
@@ -32,7 +33,7 @@ SQL = "SELECT id, at AS event_timestamp, a * 2 AS x, b AS y FROM rows WHERE n > 
 class OneTable:
     """A SourceReader where every source has the same columns and no rows."""
 
-    def read(self, source: ParquetSource) -> SourceSnapshot:
+    def read(self, source: Source, *, within: Interval | None = None) -> SourceSnapshot:  # noqa: ARG002 - the port's signature
         return SourceSnapshot(source.name, SCHEMA.empty_table(), SCHEMA, "", 0, None, None)
 
 

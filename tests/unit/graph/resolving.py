@@ -13,13 +13,14 @@ import pyarrow as pa
 from featurestore.adapters.duckdb_engine import DuckDBEngine
 from featurestore.errors import DefinitionsError
 from featurestore.graph.resolved import Graph, ResolvedView
+from featurestore.intervals import Interval
 from featurestore.operations.resolve import resolve_definitions
 from featurestore.ports.source_reader import SourceSnapshot
 from featurestore.spec.declarations import Declaration
 from featurestore.spec.dtypes import DType
 from featurestore.spec.entity import Entity
 from featurestore.spec.feature_view import FeatureView
-from featurestore.spec.source import ParquetSource
+from featurestore.spec.source import ParquetSource, Source
 from tests.property.project import Declared
 
 MOMENT = pa.timestamp("us", tz="UTC")
@@ -43,7 +44,7 @@ class Columns:
     def __init__(self, **schemas: pa.Schema) -> None:
         self._schemas = schemas
 
-    def read(self, source: ParquetSource) -> SourceSnapshot:
+    def read(self, source: Source, *, within: Interval | None = None) -> SourceSnapshot:  # noqa: ARG002 - the port's signature
         schema = self._schemas.get(source.name, FLIGHTS)
         return SourceSnapshot(source.name, schema.empty_table(), schema, "", 0, None, None)
 

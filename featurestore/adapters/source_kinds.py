@@ -1,0 +1,28 @@
+"""Every kind of source, each read by the adapter of its technology."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from featurestore.adapters.parquet_source import ParquetSources
+from featurestore.errors import UnsupportedOperation
+from featurestore.intervals import Interval
+from featurestore.ports.source_reader import SourceSnapshot
+from featurestore.spec.source import CsvSource, DeltaSource, FrameSource, ParquetSource, Source, SqlSource
+
+
+@dataclass(frozen=True, slots=True)
+class SourceKinds:
+    """A SourceReader of all kinds."""
+
+    parquet: ParquetSources
+
+    def read(self, source: Source, *, within: Interval | None = None) -> SourceSnapshot:
+        match source:
+            case ParquetSource():
+                return self.parquet.read(source, within=within)
+            case CsvSource() | DeltaSource() | SqlSource() | FrameSource():
+                raise UnsupportedOperation(f"source '{source.name}' is of a kind that can not be read")
+            case _:
+                assert_never(source)

@@ -1,0 +1,84 @@
+"""Drift: where a source is no longer what a view over it was resolved with, and which features that breaks. Pure.
+
+Only columns that the view reads count. Ways of writing the same values are no difference: text as `large_string` or in
+a dictionary, a timestamp in other units (stored ones are microseconds, all of them).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from sqlglot import exp
+from sqlglot.optimizer.scope import traverse_scope
+
+from featurestore.errors import SourceDrift
+from featurestore.graph.resolved import ResolvedSource, ResolvedView, SourceColumn, SourceField
+from featurestore.graph.sql_text import read_query
+
+Fields = tuple[SourceField, ...]
+
+_DICTIONARY = re.compile(r"dictionary<values=(.+), indices=\w+, ordered=\d>")
+_TIMESTAMP = re.compile(r"timestamp\[(?:s|ms|us|ns)(, tz=.+)?\]")
+_SAME = {"large_string": "string", "string_view": "string", "large_binary": "binary", "binary_view": "binary"}
+
+
+def drifts(view: ResolvedView, present: Mapping[str, Fields]) -> tuple[SourceDrift, ...]:
+    """What differs between the columns the view was resolved with and those its sources have now."""
+    return tuple(
+        drift
+        for source in view.sources
+        if source.name in present and present[source.name] != source.fields
+        for drift in _drifts(view, source, present[source.name])
+    )
+
+
+def _drifts(view: ResolvedView, source: ResolvedSource, present: Fields) -> Iterator[SourceDrift]:
+    now = {field.name.lower(): field.type for field in present}
+    changed = [
+        field
+        for field in source.fields
+        if field.name.lower() not in now or _plain(now[field.name.lower()]) != _plain(field.type)
+    ]
+    read = _columns_read(view) if changed else frozenset()
+    for field in changed:
+        column = SourceColumn(source.name.lower(), field.name.lower())
+        if column in read:
+            found = now.get(field.name.lower())
+            renamed = None if found else _only_new(field, source.fields, present)
+            yield SourceDrift(source.name, field.name, field.type, found, renamed, _broken(view, column))
+
+
+def _plain(type_name: str) -> str:
+    """The name of the type without what makes no difference to its values."""
+    if dictionary := _DICTIONARY.fullmatch(type_name):
+        return _plain(dictionary[1])
+    if timestamp := _TIMESTAMP.fullmatch(type_name):
+        return f"timestamp{', with a zone' if timestamp[1] else ''}"
+    return _SAME.get(type_name, type_name)
+
+
+def _columns_read(view: ResolvedView) -> frozenset[SourceColumn]:
+    """The columns of sources that the view's query needs, all in small letters."""
+    return frozenset(
+        SourceColumn(table.name.lower(), column.name.lower())
+        for scope in traverse_scope(read_query(view.query))
+        for column in scope.columns
+        if isinstance(table := scope.sources.get(column.table), exp.Table)
+    )
+
+
+def _broken(view: ResolvedView, column: SourceColumn) -> tuple[str, ...]:
+    """The features whose values depend on the column; all, where it only decides which rows there are."""
+    features = [
+        feature.name
+        for feature in view.features
+        if any(SourceColumn(e.column.source.lower(), e.column.column.lower()) == column for e in feature.edges)
+    ]
+    return tuple(f"{view.name}:{name}" for name in features or [feature.name for feature in view.features])
+
+
+def _only_new(gone: SourceField, before: Fields, present: Iterable[SourceField]) -> str | None:
+    known = {field.name.lower() for field in before}
+    new = [f.name for f in present if f.name.lower() not in known and _plain(f.type) == _plain(gone.type)]
+    return new[0] if len(new) == 1 else None

@@ -1,0 +1,105 @@
+"""Drift: only what a view reads breaks it, and it is told with what was, what is, and which features it breaks."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+import featurestore as fs
+from featurestore.errors import SourceDrift
+from featurestore.graph.declared_sources import source_fields
+from featurestore.graph.drift import drifts
+from featurestore.graph.resolved import ResolvedView
+from tests.unit.graph.resolving import FLIGHTS, aircraft, flights, resolve
+
+
+def row_view() -> ResolvedView:
+    view = fs.FeatureView("v", entity=aircraft(), source=flights(), features=["delay", "carrier"])
+    return resolve(view).view("v")
+
+
+def told(view: ResolvedView, schema: pa.Schema) -> list[SourceDrift]:
+    return list(drifts(view, {"flights": source_fields(schema)}))
+
+
+def retyped(column: str, kind: pa.DataType) -> pa.Schema:
+    return FLIGHTS.set(FLIGHTS.get_field_index(column), pa.field(column, kind))
+
+
+def without(*columns: str) -> pa.Schema:
+    return pa.schema([field for field in FLIGHTS if field.name not in columns])
+
+
+def test_a_dropped_column_breaks_the_features_that_are_made_of_it() -> None:
+    [drift] = told(row_view(), without("delay"))
+
+    assert drift == SourceDrift("flights", "delay", "double", None, None, ("v:delay",))
+
+
+def test_a_renamed_column_is_told_with_the_only_new_one_of_its_type() -> None:
+    [drift] = told(row_view(), without("delay").append(pa.field("arrival_delay", pa.float64())))
+
+    assert drift.renamed == "arrival_delay"
+
+
+@pytest.mark.parametrize("column", ["tail", "landed"])
+def test_a_key_or_a_time_breaks_every_feature(column: str) -> None:
+    [drift] = told(row_view(), retyped(column, pa.int64()))
+
+    assert drift.features == ("v:delay", "v:carrier")
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        ("delay", pa.string()),
+        ("delay", pa.float32()),
+        ("delay", pa.int64()),
+        ("carrier", pa.int32()),
+        ("landed", pa.string()),
+        ("landed", pa.date32()),
+        ("landed", pa.timestamp("us")),
+    ],
+)
+def test_a_retyped_column_is_told_with_both_types(column: str, kind: pa.DataType) -> None:
+    [drift] = told(row_view(), retyped(column, kind))
+
+    assert (drift.column, drift.was, drift.now) == (column, str(FLIGHTS.field(column).type), str(kind))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        without("seats", "Gate", "fare"),
+        retyped("seats", pa.string()),
+        retyped("carrier", pa.large_string()),
+        retyped("carrier", pa.dictionary(pa.int32(), pa.string())),
+        retyped("landed", pa.timestamp("ns", tz="UTC")),
+        retyped("landed", pa.timestamp("ms", tz="Europe/Vienna")),
+        FLIGHTS.append(pa.field("new", pa.string())),
+        pa.schema(list(reversed(list(FLIGHTS)))),
+        pa.schema([field.with_name(field.name.upper()) for field in FLIGHTS]),
+    ],
+)
+def test_what_a_view_does_not_read_or_reads_the_same_is_no_drift(schema: pa.Schema) -> None:
+    assert told(row_view(), schema) == []
+
+
+def test_the_star_of_an_inner_select_reads_only_what_is_used() -> None:
+    sql = "WITH all_of_it AS (SELECT * FROM flights) SELECT tail, landed AS event_timestamp, delay FROM all_of_it"
+    view = resolve(flights(), fs.FeatureView("v", entity=aircraft(), sql=sql)).view("v")
+
+    assert told(view, without("carrier", "seats")) == []
+    assert [drift.column for drift in told(view, without("delay"))] == ["delay"]
+
+
+def test_the_filter_of_an_aggregate_breaks_the_features_it_filters() -> None:
+    features = [
+        fs.Aggregate("delay", fs.sum, windows=["1d"]),
+        fs.Aggregate("*", fs.count, windows=["1d"], where="seats > 9", name="large"),
+    ]
+    view = fs.FeatureView("v", entity=aircraft(), source=flights(), every="1h", features=features)
+
+    [drift] = told(resolve(view).view("v"), without("seats"))
+
+    assert drift.features == ("v:large_1d",)
