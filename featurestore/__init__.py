@@ -23,7 +23,7 @@ from featurestore.spec.entity import Entity
 from featurestore.spec.feature_service import FeatureService
 from featurestore.spec.feature_view import FeatureView
 from featurestore.spec.on_demand import OnDemandFeature
-from featurestore.spec.source import ParquetSource
+from featurestore.spec.source import CsvSource, ParquetSource
 
 count = Function.COUNT
 sum = Function.SUM  # noqa: A001 - read as fs.sum
@@ -39,6 +39,7 @@ last = Function.LAST
 __all__ = [
     "Aggregate",
     "Bool",
+    "CsvSource",
     "Date",
     "Decimal",
     "Embedding",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from featurestore.adapters.csv_source import CsvSources
 from featurestore.adapters.definitions_folder import DefinitionsFolder
 from featurestore.adapters.delta_log import DeltaLog
 from featurestore.adapters.delta_offline import DeltaOfflineStore
@@ -142,7 +143,7 @@ def _clock(settings: Settings) -> Clock:
 
 def _sources(settings: Settings) -> SourceKinds:
     files = SourceFiles(settings.path(settings.data_folder))
-    return SourceKinds(ParquetSources(files))
+    return SourceKinds(ParquetSources(files), CsvSources(files))
 
 
 def _online_store(settings: Settings) -> tuple[RedisOnlineStore | SqliteOnlineStore, str]:

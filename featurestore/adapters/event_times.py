@@ -24,6 +24,11 @@ def happened_within(column: str, schema: pa.Schema, interval: Interval) -> ds.Ex
     return (ds.field(column) >= _edge(interval.start, kind)) & (ds.field(column) <= _edge(interval.end, kind))
 
 
+def rows_within(rows: pa.Table, column: str, interval: Interval) -> pa.Table:
+    """The rows that may have happened in the interval."""
+    return rows.filter(happened_within(column, rows.schema, interval))
+
+
 def _edge(moment: datetime, kind: pa.DataType) -> pa.Scalar:
     if pa.types.is_date(kind):
         return pa.scalar(moment.date(), pa.date32()).cast(kind)

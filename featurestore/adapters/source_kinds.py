@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
+from featurestore.adapters.csv_source import CsvSources
 from featurestore.adapters.parquet_source import ParquetSources
 from featurestore.errors import UnsupportedOperation
 from featurestore.intervals import Interval
@@ -17,12 +18,15 @@ class SourceKinds:
     """A SourceReader of all kinds."""
 
     parquet: ParquetSources
+    csv: CsvSources
 
     def read(self, source: Source, *, within: Interval | None = None) -> SourceSnapshot:
         match source:
             case ParquetSource():
                 return self.parquet.read(source, within=within)
-            case CsvSource() | DeltaSource() | SqlSource() | FrameSource():
+            case CsvSource():
+                return self.csv.read(source, within=within)
+            case DeltaSource() | SqlSource() | FrameSource():
                 raise UnsupportedOperation(f"source '{source.name}' is of a kind that can not be read")
             case _:
                 assert_never(source)

@@ -13,6 +13,7 @@ from tests.architecture.imports import ROOT, STOREYS, module_name, modules
 PUBLIC = [
     "Aggregate",
     "Bool",
+    "CsvSource",
     "Date",
     "Decimal",
     "Embedding",

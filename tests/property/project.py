@@ -23,9 +23,6 @@ from featurestore.adapters.memory_objects import MemoryObjects
 from featurestore.adapters.memory_online import MemoryOnlineStore
 from featurestore.adapters.memory_state import MemoryCatalog, MemoryCoverage, MemoryDatasets, MemoryMaterializations
 from featurestore.adapters.merge_join import MergeJoin
-from featurestore.adapters.parquet_source import ParquetSources
-from featurestore.adapters.source_files import SourceFiles
-from featurestore.adapters.source_kinds import SourceKinds
 from featurestore.graph.resolved import FeatureSet, Graph
 from featurestore.graph.selection import referenced_features, service_features
 from featurestore.operations.apply import apply
@@ -45,6 +42,7 @@ from featurestore.spec.feature_service import FeatureService
 from featurestore.spec.feature_view import FeatureView
 from featurestore.spec.on_demand import OnDemandFeature
 from featurestore.spec.source import ParquetSource
+from tests.local_sources import local_sources
 
 
 class Declared:
@@ -150,7 +148,7 @@ def open_small_project(folder: Path, engine: Engine, store: OnlineStore | None =
         offline=OfflineSide(
             engine,
             DeltaOfflineStore(folder / "tables"),
-            SourceKinds(ParquetSources(SourceFiles(folder / "data"))),
+            local_sources(folder / "data"),
             MemoryCoverage(),
             MergeJoin(threads=2),
             Ledger(DeltaLog(folder / "tables"), LocalTableFiles(folder / "tables"), MemoryCommits()),
