@@ -10,6 +10,7 @@ from featurestore.adapters.csv_source import CsvSources
 from featurestore.adapters.definitions_folder import DefinitionsFolder
 from featurestore.adapters.delta_log import DeltaLog
 from featurestore.adapters.delta_offline import DeltaOfflineStore
+from featurestore.adapters.delta_source import DeltaSources
 from featurestore.adapters.duckdb_engine import DuckDBEngine
 from featurestore.adapters.file_locks import FileLocks
 from featurestore.adapters.local_objects import LocalObjects
@@ -142,8 +143,9 @@ def _clock(settings: Settings) -> Clock:
 
 
 def _sources(settings: Settings) -> SourceKinds:
-    files = SourceFiles(settings.path(settings.data_folder))
-    return SourceKinds(ParquetSources(files), CsvSources(files))
+    folder = settings.path(settings.data_folder)
+    files = SourceFiles(folder)
+    return SourceKinds(ParquetSources(files), CsvSources(files), DeltaSources(folder))
 
 
 def _online_store(settings: Settings) -> tuple[RedisOnlineStore | SqliteOnlineStore, str]:

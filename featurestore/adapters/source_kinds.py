@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from featurestore.adapters.csv_source import CsvSources
+from featurestore.adapters.delta_source import DeltaSources
 from featurestore.adapters.parquet_source import ParquetSources
 from featurestore.errors import UnsupportedOperation
 from featurestore.intervals import Interval
@@ -19,6 +20,7 @@ class SourceKinds:
 
     parquet: ParquetSources
     csv: CsvSources
+    delta: DeltaSources
 
     def read(self, source: Source, *, within: Interval | None = None) -> SourceSnapshot:
         match source:
@@ -26,7 +28,9 @@ class SourceKinds:
                 return self.parquet.read(source, within=within)
             case CsvSource():
                 return self.csv.read(source, within=within)
-            case DeltaSource() | SqlSource() | FrameSource():
+            case DeltaSource():
+                return self.delta.read(source, within=within)
+            case SqlSource() | FrameSource():
                 raise UnsupportedOperation(f"source '{source.name}' is of a kind that can not be read")
             case _:
                 assert_never(source)

@@ -85,6 +85,7 @@ THIRD_PARTY = {
         "featurestore.graph",
         "featurestore.compiler",
         "featurestore.ports.engine",
+        "featurestore.adapters.delta_source",
         "featurestore.adapters.duckdb_engine",
         "featurestore.adapters.repeated_scan",
     ),

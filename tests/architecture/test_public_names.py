@@ -16,6 +16,7 @@ PUBLIC = [
     "CsvSource",
     "Date",
     "Decimal",
+    "DeltaSource",
     "Embedding",
     "Entity",
     "Feature",

@@ -10,9 +10,11 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
+from deltalake import write_deltalake
 
 from featurestore.errors import SourceError
 from sdk import open_project
+from tests.delta_tables import delete_rows
 from tests.small_project import DAY, FACTS, MOMENT, NOW, SPINE, SmallProject, small_project
 
 ORDERS_SOURCE = 'fs.ParquetSource("orders", path="orders/*.parquet", event_timestamp="ordered_at")'
@@ -64,7 +66,22 @@ def partitioned_folders(project: SmallProject) -> None:
         project.redefine(old, f'fs.ParquetSource("{name}", {place}, event_timestamp="{timestamp}")')
 
 
-KINDS: dict[str, Callable[[SmallProject], None]] = {"csv": csv_files, "partitioned folders": partitioned_folders}
+def delta_tables(project: SmallProject) -> None:
+    """With a file that a deletion vector takes rows from, so that what is left is what the others hold."""
+    data = project.folder / "data"
+    twice = pa.concat_tables([orders(project), orders(project)])
+    write_deltalake(data / "orders_delta", twice)
+    delete_rows(data / "orders_delta", range(orders(project).num_rows))
+    write_deltalake(data / "facts_delta", FACTS, partition_by=["city"])
+    project.redefine(ORDERS_SOURCE, 'fs.DeltaSource("orders", path="orders_delta", event_timestamp="ordered_at")')
+    project.redefine(FACTS_SOURCE, 'fs.DeltaSource("facts", path="facts_delta", event_timestamp="recorded_at")')
+
+
+KINDS: dict[str, Callable[[SmallProject], None]] = {
+    "csv": csv_files,
+    "partitioned folders": partitioned_folders,
+    "delta": delta_tables,
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,0 +1,172 @@
+"""Delta tables that others write, as sources: deletion vectors, partition columns and column mapping are respected.
+
+delta-rs reads the rows: a table's list of files alone would bring deleted rows back. What its log says of the files
+(rows, smallest and greatest event timestamp) is used where it is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+from sqlglot import exp
+
+from featurestore.adapters.event_times import as_moment
+from featurestore.errors import SourceError
+from featurestore.graph.arrow_types import is_moment
+from featurestore.intervals import Interval
+from featurestore.ports.engine import RowScan
+from featurestore.ports.source_reader import SourcePart, SourceSnapshot
+from featurestore.spec.source import DeltaSource
+
+_PHYSICAL_NAME = b"delta.columnMapping.physicalName"
+
+
+@dataclass(frozen=True, slots=True)
+class DatedTable:
+    """A Delta table at one version, and which of its columns says when rows happened."""
+
+    source: str
+    table: DeltaTable
+    event_timestamp: str
+
+    @property
+    def schema(self) -> pa.Schema:
+        return pa.schema([field.remove_metadata() for field in pa.schema(self.table.schema().to_arrow())])
+
+
+class DeltaSources:
+    """Tables in folders below `folder`, or, with the options of delta-rs, in an object store."""
+
+    def __init__(self, folder: Path, storage_options: Mapping[str, str] | None = None) -> None:
+        self._folder = folder
+        self._options = dict(storage_options or {})
+
+    def read(self, source: DeltaSource, *, within: Interval | None = None) -> SourceSnapshot:
+        remote = "://" in source.path
+        place = source.path if remote else str(self._folder / source.path)
+        table = _opened(source, place, self._options if remote else None)
+        return table_snapshot(DatedTable(source.name, table, source.event_timestamp), within)
+
+
+def table_snapshot(dated: DatedTable, within: Interval | None) -> SourceSnapshot:
+    """What the table holds at its version."""
+    schema = dated.schema
+    parts = _parts(dated, schema)
+    has_moments = dated.event_timestamp in schema.names and is_moment(schema.field(dated.event_timestamp).type)
+    first = min((part.first for part in parts if part.first), default=None)
+    last = max((part.last for part in parts if part.last), default=None)
+    if has_moments and any(part.rows and part.first is None for part in parts):
+        first, last = _scanned_span(dated)
+    return SourceSnapshot(
+        source=dated.source,
+        relation=_relation(dated, schema, within if has_moments else None),
+        schema=schema,
+        version=str(dated.table.version()),
+        rows=sum(part.rows for part in parts),
+        first=first,
+        last=last,
+        parts=parts,
+    )
+
+
+def _opened(source: DeltaSource, place: str, options: dict[str, str] | None) -> DeltaTable:
+    try:
+        return DeltaTable(place, version=source.version, storage_options=options)
+    except TableNotFoundError as error:
+        raise SourceError(
+            f"source '{source.name}': {place} is not a Delta table. Paths are relative to data_folder in knownat.toml."
+        ) from error
+    except (DeltaError, OSError, ValueError) as error:
+        at = "" if source.version is None else f" at version {source.version}"
+        raise SourceError(f"source '{source.name}': the Delta table {place} can not be opened{at}: {error}") from error
+
+
+def _relation(dated: DatedTable, schema: pa.Schema, within: Interval | None) -> RowScan:
+    inside = None if within is None else _inside(dated.event_timestamp, schema, within)
+
+    def rows(columns: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
+        wanted = pa.schema([schema.field(name) for name in columns])
+        try:
+            scan = dated.table.scan(columns=list(columns), predicate=inside)
+            for batch in pa.RecordBatchReader.from_stream(scan):
+                yield from pa.Table.from_batches([batch]).select(list(columns)).cast(wanted).to_batches()
+        except (DeltaError, pa.ArrowException, OSError, ValueError) as error:
+            raise SourceError(f"source '{dated.source}' can not be read: {error}") from error
+
+    return RowScan(schema, rows)
+
+
+def _inside(column: str, schema: pa.Schema, interval: Interval) -> str:
+    """Whether a row happened in the interval, in the SQL of delta-rs."""
+    kind = schema.field(column).type
+    if pa.types.is_date(kind):
+        edges, sql_type = [interval.start.date().isoformat(), interval.end.date().isoformat()], "DATE"
+    else:
+        edges, sql_type = [_told(interval.start), _told(interval.end)], "TIMESTAMP"
+    first, last = (exp.cast(exp.Literal.string(edge), sql_type) for edge in edges)
+    moment = exp.column(column, quoted=True)
+    return exp.and_(moment >= first, moment.copy() <= last).sql()
+
+
+def _told(moment: datetime) -> str:
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+
+
+def _parts(dated: DatedTable, schema: pa.Schema) -> tuple[SourcePart, ...]:
+    """Each file of the table, without the rows that a deletion vector takes away."""
+    deleted = _deletions(dated.table)
+    parts = []
+    for row in pa.table(dated.table.get_add_actions(flatten=True)).to_pylist():
+        path = str(row["path"])
+        kept = next((kept for file, kept in deleted.items() if file.endswith(unquote(path))), None)
+        rows = int(row["num_records"] or 0) if kept is None else pc.sum(kept).as_py()
+        identity = path if kept is None else path + sha256(str(kept.to_pylist()).encode()).hexdigest()
+        first, last = _span(row, dated, schema)
+        parts.append(SourcePart(path, sha256(identity.encode()).hexdigest()[:16], rows, first, last))
+    return tuple(parts)
+
+
+def _deletions(table: DeltaTable) -> dict[str, pa.Array]:
+    """For each file with a deletion vector, which of its rows are kept."""
+    if "deletionVectors" not in (table.protocol().reader_features or ()):
+        return {}
+    vectors = pa.table(table.deletion_vectors())
+    files = [unquote(str(file)) for file in vectors["filepath"].to_pylist()]
+    return {file: kept.values for file, kept in zip(files, vectors["selection_vector"], strict=True)}
+
+
+def _span(row: Mapping[str, Any], dated: DatedTable, schema: pa.Schema) -> tuple[datetime | None, datetime | None]:
+    """From the log's statistics of a file, which are told by the column's physical name; None where it has none."""
+    column = dated.event_timestamp
+    if column not in schema.names or not is_moment(schema.field(column).type):
+        return None, None
+    field = pa.schema(dated.table.schema().to_arrow()).field(column)
+    name = (field.metadata or {}).get(_PHYSICAL_NAME, column.encode()).decode().strip("'")
+    edges = [row.get(f"min.{name}"), row.get(f"max.{name}")]
+    if f"partition.{column}" in row:
+        edges = [row[f"partition.{column}"]] * 2
+    first, last = (None if edge is None else as_moment(edge) for edge in edges)
+    return first, last
+
+
+def _scanned_span(dated: DatedTable) -> tuple[datetime | None, datetime | None]:
+    """Read from the rows, that one column: the log does not say it for every file."""
+    column = dated.event_timestamp
+    first: datetime | None = None
+    last: datetime | None = None
+    for batch in pa.RecordBatchReader.from_stream(dated.table.scan(columns=[column])):
+        span = pc.min_max(batch[column]).as_py()
+        if span["min"] is not None:
+            low, high = as_moment(span["min"]), as_moment(span["max"])
+            first, last = min(first or low, low), max(last or high, high)
+    return first, last

@@ -1,0 +1,149 @@
+"""Delta tables of others as sources: deletion vectors, partitions, mapped columns, and any version."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from featurestore.adapters.delta_source import DeltaSources
+from featurestore.errors import SourceError
+from featurestore.intervals import Interval
+from featurestore.ports.engine import RowScan
+from featurestore.ports.source_reader import SourceSnapshot
+from featurestore.spec.source import DeltaSource
+from tests.delta_tables import delete_rows, mapped_table
+
+JANUARY = datetime(2024, 1, 1, tzinfo=UTC)
+MOMENT = pa.timestamp("us", tz="UTC")
+
+
+def rows(count: int, kind: pa.DataType = MOMENT) -> pa.Table:
+    moments = [JANUARY + timedelta(days=day) for day in range(count)]
+    return pa.table(
+        {
+            "at": pa.array([m if kind == MOMENT else m.replace(tzinfo=None) for m in moments], MOMENT).cast(kind),
+            "id": pa.array(range(count), pa.int64()),
+            "half": ["a" if day < count // 2 else "b c/d" for day in range(count)],
+        }
+    )
+
+
+def read(folder: Path, *, within: Interval | None = None, **options: Any) -> SourceSnapshot:
+    source = DeltaSource("rows", path="rows", event_timestamp=options.pop("event_timestamp", "at"), **options)
+    return DeltaSources(folder).read(source, within=within)
+
+
+def values(snapshot: SourceSnapshot, column: str = "id") -> list[object]:
+    assert isinstance(snapshot.relation, RowScan)
+    return sorted(v for batch in snapshot.relation.open((column,)) for v in batch[column].to_pylist())
+
+
+def test_rows_that_a_deletion_vector_takes_away_are_not_read(tmp_path: Path) -> None:
+    write_deltalake(tmp_path / "rows", rows(10))
+    before = read(tmp_path)
+    delete_rows(tmp_path / "rows", [1, 3, 9])
+
+    after = read(tmp_path)
+
+    assert values(after) == [0, 2, 4, 5, 6, 7, 8]
+    assert (before.rows, after.rows) == (10, 7)
+    assert [part.rows for part in after.parts] == [7]
+    assert after.parts[0].version != before.parts[0].version
+    assert (before.version, after.version) == ("0", "1")
+
+
+def test_partition_columns_are_columns(tmp_path: Path) -> None:
+    write_deltalake(tmp_path / "rows", rows(10), partition_by=["half"])
+    delete_rows(tmp_path / "rows", [0])
+
+    snapshot = read(tmp_path)
+
+    assert len(values(snapshot)) == 9
+    assert set(values(snapshot, "half")) == {"a", "b c/d"}
+    assert snapshot.schema.field("half").type == pa.string()
+    assert sum(part.rows for part in snapshot.parts) == 9
+
+
+def test_mapped_columns_have_their_own_names(tmp_path: Path) -> None:
+    mapped_table(tmp_path / "rows", rows(4))
+
+    snapshot = read(tmp_path)
+
+    assert snapshot.schema.names == ["at", "id", "half"]
+    assert values(snapshot) == [0, 1, 2, 3]
+    assert (snapshot.first, snapshot.last) == (JANUARY, JANUARY + timedelta(days=3))
+
+
+def test_a_table_is_read_at_a_version(tmp_path: Path) -> None:
+    write_deltalake(tmp_path / "rows", rows(2))
+    write_deltalake(tmp_path / "rows", rows(10), mode="overwrite")
+
+    pinned, newest = read(tmp_path, version=0), read(tmp_path)
+
+    assert (values(pinned), pinned.version) == ([0, 1], "0")
+    assert (len(values(newest)), newest.version) == (10, "1")
+
+
+def test_a_snapshot_stays_at_its_version_while_others_write(tmp_path: Path) -> None:
+    write_deltalake(tmp_path / "rows", rows(2))
+    snapshot = read(tmp_path)
+
+    write_deltalake(tmp_path / "rows", rows(10), mode="overwrite")
+
+    assert values(snapshot) == [0, 1]
+
+
+@pytest.mark.parametrize("kind", [MOMENT, pa.timestamp("us"), pa.date32()])
+def test_only_rows_of_the_asked_time_are_given(tmp_path: Path, kind: pa.DataType) -> None:
+    write_deltalake(tmp_path / "rows", rows(10, kind))
+    asked = Interval(JANUARY + timedelta(days=2), JANUARY + timedelta(days=4))
+
+    found = values(read(tmp_path, within=asked))
+
+    assert set(found) >= {2, 3}
+    assert set(found) <= {2, 3, 4}
+
+
+def test_a_snapshot_tells_rows_spans_and_parts(tmp_path: Path) -> None:
+    write_deltalake(tmp_path / "rows", rows(3))
+    write_deltalake(tmp_path / "rows", rows(5), mode="append")
+
+    snapshot = read(tmp_path)
+
+    assert (snapshot.rows, snapshot.first, snapshot.last) == (8, JANUARY, JANUARY + timedelta(days=4))
+    assert sorted(part.rows for part in snapshot.parts) == [3, 5]
+
+
+def test_a_table_without_statistics_is_read_for_its_span(tmp_path: Path) -> None:
+    configuration = {"delta.dataSkippingNumIndexedCols": "0"}
+    write_deltalake(tmp_path / "rows", rows(3), configuration=configuration)
+
+    snapshot = read(tmp_path)
+
+    assert (snapshot.first, snapshot.last) == (JANUARY, JANUARY + timedelta(days=2))
+
+
+def test_what_is_no_table_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"source 'rows': .*rows is not a Delta table"):
+        read(tmp_path)
+
+
+def test_a_version_that_there_is_not_is_told(tmp_path: Path) -> None:
+    write_deltalake(tmp_path / "rows", rows(2))
+
+    with pytest.raises(SourceError, match=r"rows can not be opened at version 7"):
+        read(tmp_path, version=7)
+
+
+def test_a_missing_file_is_told_and_is_not_fewer_rows(tmp_path: Path) -> None:
+    write_deltalake(tmp_path / "rows", rows(2))
+    [file] = DeltaTable(tmp_path / "rows").file_uris()
+    Path(file.removeprefix("file://")).unlink()
+
+    with pytest.raises(SourceError, match="source 'rows' can not be read"):
+        values(read(tmp_path))
