@@ -29,8 +29,9 @@ install: $(ALL) ## everything in .venv: the command, the demo's data, the tools 
 demo: $(DEMO) ## the whole story on a year of real flights, about four minutes
 	@$(BIN)/python -m docs.demo
 
-test: $(ALL) ## all tests (installs redis-server with apt-get if it is missing and may be installed)
+test: $(ALL) ## all tests (installs redis-server and postgresql with apt-get if they are missing and may be installed)
 	@.ci/install-redis.sh
+	@.ci/install-postgres.sh
 	@$(BIN)/pytest
 	@echo "All tests passed. See the whole story next: make demo"
 
@@ -63,7 +64,7 @@ bench-peers: $(ALL) $(WITH_FEAST) ## the small joins beside Feast too, in an env
 constraints: ## write constraints.txt anew from the ranges in pyproject.toml
 	@echo "Resolving pyproject.toml in a fresh environment ..."
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && .ci/create-venv.sh "$$fresh" \
-		&& "$$fresh/bin/python" -m pip --disable-pip-version-check --quiet install -e '.[demo,dev,polars]' \
+		&& "$$fresh/bin/python" -m pip --disable-pip-version-check --quiet install -e '.[demo,dev,polars,postgres]' \
 		&& { grep '^#' constraints.txt; "$$fresh/bin/python" -m pip freeze --exclude-editable | grep '=='; } > constraints.new
 	@mv constraints.new constraints.txt
 	@echo "constraints.txt is written; look at it with: git diff constraints.txt"
@@ -85,7 +86,7 @@ $(DEMO): pyproject.toml constraints.txt | $(CREATED)
 # All that the demo needs is in it, too, so `make demo` has nothing left to install after this.
 $(ALL): pyproject.toml constraints.txt | $(CREATED)
 	@echo "Installing Knownat with everything for development into .venv (some hundred MB to download, once) ..."
-	@$(PIP) install -c constraints.txt -e '.[demo,dev,polars]'
+	@$(PIP) install -c constraints.txt -e '.[demo,dev,polars,postgres]'
 	@touch $(DEMO) $@
 
 $(WITH_FEAST):

@@ -84,6 +84,8 @@ class Settings(BaseSettings):
     state: StateSettings = StateSettings()
     offline: OfflineSettings = OfflineSettings()
     engine: EngineSettings = Field(default_factory=EngineSettings)
+    connections: Mapping[str, SecretStr] = Field(default_factory=dict)
+    """Addresses of databases, `postgresql://…`, by the names that SqlSource uses."""
 
     @classmethod
     def settings_customise_sources(

@@ -18,6 +18,7 @@ from featurestore.adapters.local_table_files import LocalTableFiles
 from featurestore.adapters.merge_join import MergeJoin
 from featurestore.adapters.parquet_source import ParquetSources
 from featurestore.adapters.plan_memory_file import PlanMemoryFile
+from featurestore.adapters.postgres_source import PostgresSources
 from featurestore.adapters.redis_online import RedisOnlineStore
 from featurestore.adapters.source_files import SourceFiles
 from featurestore.adapters.source_kinds import SourceKinds
@@ -145,7 +146,8 @@ def _clock(settings: Settings) -> Clock:
 def _sources(settings: Settings) -> SourceKinds:
     folder = settings.path(settings.data_folder)
     files = SourceFiles(folder)
-    return SourceKinds(ParquetSources(files), CsvSources(files), DeltaSources(folder))
+    addresses = {name.lower(): address.get_secret_value() for name, address in settings.connections.items()}
+    return SourceKinds(ParquetSources(files), CsvSources(files), DeltaSources(folder), PostgresSources(addresses))
 
 
 def _online_store(settings: Settings) -> tuple[RedisOnlineStore | SqliteOnlineStore, str]:

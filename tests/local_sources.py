@@ -7,6 +7,7 @@ from pathlib import Path
 from featurestore.adapters.csv_source import CsvSources
 from featurestore.adapters.delta_source import DeltaSources
 from featurestore.adapters.parquet_source import ParquetSources
+from featurestore.adapters.postgres_source import PostgresSources
 from featurestore.adapters.source_files import SourceFiles
 from featurestore.adapters.source_kinds import SourceKinds
 
@@ -14,4 +15,4 @@ from featurestore.adapters.source_kinds import SourceKinds
 def local_sources(folder: Path) -> SourceKinds:
     """Paths are relative to `folder`."""
     files = SourceFiles(folder)
-    return SourceKinds(ParquetSources(files), CsvSources(files), DeltaSources(folder))
+    return SourceKinds(ParquetSources(files), CsvSources(files), DeltaSources(folder), PostgresSources({}))

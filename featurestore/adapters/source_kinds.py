@@ -8,6 +8,7 @@ from typing import assert_never
 from featurestore.adapters.csv_source import CsvSources
 from featurestore.adapters.delta_source import DeltaSources
 from featurestore.adapters.parquet_source import ParquetSources
+from featurestore.adapters.postgres_source import PostgresSources
 from featurestore.errors import UnsupportedOperation
 from featurestore.intervals import Interval
 from featurestore.ports.source_reader import SourceSnapshot
@@ -21,6 +22,7 @@ class SourceKinds:
     parquet: ParquetSources
     csv: CsvSources
     delta: DeltaSources
+    postgres: PostgresSources
 
     def read(self, source: Source, *, within: Interval | None = None) -> SourceSnapshot:
         match source:
@@ -30,7 +32,9 @@ class SourceKinds:
                 return self.csv.read(source, within=within)
             case DeltaSource():
                 return self.delta.read(source, within=within)
-            case SqlSource() | FrameSource():
+            case SqlSource():
+                return self.postgres.read(source, within=within)
+            case FrameSource():
                 raise UnsupportedOperation(f"source '{source.name}' is of a kind that can not be read")
             case _:
                 assert_never(source)

@@ -31,6 +31,7 @@ PUBLIC = [
     "List",
     "OnDemandFeature",
     "ParquetSource",
+    "SqlSource",
     "String",
     "Timestamp",
     "count",

@@ -10,11 +10,13 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
+from adbc_driver_postgresql import dbapi
 from deltalake import write_deltalake
 
 from featurestore.errors import SourceError
 from sdk import open_project
 from tests.delta_tables import delete_rows
+from tests.postgres_server import PASSWORD, PostgresServer
 from tests.small_project import DAY, FACTS, MOMENT, NOW, SPINE, SmallProject, small_project
 
 ORDERS_SOURCE = 'fs.ParquetSource("orders", path="orders/*.parquet", event_timestamp="ordered_at")'
@@ -82,6 +84,26 @@ KINDS: dict[str, Callable[[SmallProject], None]] = {
     "partitioned folders": partitioned_folders,
     "delta": delta_tables,
 }
+
+
+def test_a_database_gives_the_same_training_set(
+    tmp_path: Path, postgres: PostgresServer, expected: pa.Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = small_project(tmp_path / "shops")
+    monkeypatch.setenv("KNOWNAT_CONNECTIONS__SHOPS", postgres.url)
+    with dbapi.connect(postgres.url) as connection, connection.cursor() as cursor:
+        cursor.adbc_ingest("orders", orders(project))
+        cursor.adbc_ingest("facts", FACTS)
+        connection.commit()
+    place = 'connection="shops", event_timestamp'
+    project.redefine(ORDERS_SOURCE, f'fs.SqlSource("orders", table="orders", {place}="ordered_at")')
+    project.redefine(FACTS_SOURCE, f'fs.SqlSource("facts", query="SELECT * FROM facts", {place}="recorded_at")')
+
+    found = pulled(project)
+
+    assert same(found, expected)
+    for file in project.folder.rglob("*"):
+        assert not file.is_file() or PASSWORD.encode() not in file.read_bytes()
 
 
 @pytest.mark.parametrize("kind", KINDS)

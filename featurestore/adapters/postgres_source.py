@@ -1,0 +1,215 @@
+"""Tables and SELECTs of a PostgreSQL database as sources, through ADBC: rows come as Arrow, batch by batch.
+
+A chunk's interval of event time goes into the query as bound parameters, so that the database reads that chunk's rows
+alone. Connections are read-only, in UTC, and known by name: their addresses hold secrets, which no message repeats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import pyarrow as pa
+from sqlglot import exp, parse
+from sqlglot.errors import SqlglotError
+
+from featurestore.adapters.event_times import as_moment
+from featurestore.errors import SourceError, UnsupportedOperation, suggestion
+from featurestore.graph.arrow_types import is_moment
+from featurestore.intervals import Interval
+from featurestore.ports.engine import RowScan
+from featurestore.ports.source_reader import SourcePart, SourceSnapshot
+from featurestore.spec.source import SqlSource
+
+if TYPE_CHECKING:
+    from adbc_driver_postgresql import dbapi
+
+_DIALECT = "postgres"
+_ROWS = "source_rows"
+_CONNECT_SECONDS = 10
+_SESSION = ("SET TimeZone = 'UTC'", "SET default_transaction_read_only = on")
+_LARGEST_DECIMAL = 38
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column as it is read: some types come as text."""
+
+    name: str
+    kind: pa.DataType
+    as_text: bool
+
+
+class PostgresSources:
+    """Databases by the names of their connections."""
+
+    def __init__(self, addresses: Mapping[str, str]) -> None:
+        self._addresses = addresses
+
+    def read(self, source: SqlSource, *, within: Interval | None = None) -> SourceSnapshot:
+        with self._connected(source) as connection, connection.cursor() as cursor:
+            columns = _columns(cursor.adbc_execute_schema(_sql(exp.select("*").from_(_rows(source)))))
+            schema = pa.schema([(column.name, column.kind) for column in columns])
+            dated = source.event_timestamp in schema.names and is_moment(schema.field(source.event_timestamp).type)
+            cursor.execute(_sql(_statistics(source, schema, by_day=dated)))
+            parts = tuple(_part(row) for row in cursor.fetch_arrow_table().to_pylist())
+        return SourceSnapshot(
+            source=source.name,
+            relation=RowScan(schema, lambda names: self._scan(source, columns, names, within if dated else None)),
+            schema=schema,
+            version=sha256("".join(f"{p.name}\0{p.version}\0" for p in parts).encode()).hexdigest()[:16],
+            rows=sum(part.rows for part in parts),
+            first=min((part.first for part in parts if part.first), default=None),
+            last=max((part.last for part in parts if part.last), default=None),
+            parts=parts,
+        )
+
+    def _scan(
+        self, source: SqlSource, columns: tuple[_Column, ...], names: tuple[str, ...], within: Interval | None
+    ) -> Iterator[pa.RecordBatch]:
+        known = {column.name: column for column in columns}
+        wanted = [known[name] for name in names]
+        query = exp.select(*(_selected(column) for column in wanted)).from_(_rows(source))
+        edges: tuple[datetime | date, ...] = ()
+        if within is not None:
+            moment = exp.column(source.event_timestamp, quoted=True)
+            query = query.where(moment >= _parameter(1), moment.copy() <= _parameter(2))
+            edges = _edges(within, known[source.event_timestamp].kind)
+        schema = pa.schema([(column.name, column.kind) for column in wanted])
+        with self._connected(source) as connection, connection.cursor() as cursor:
+            cursor.execute(_sql(query), edges or None)
+            for batch in cursor.fetch_record_batch():
+                yield from pa.Table.from_batches([batch]).cast(schema).to_batches()
+
+    @contextmanager
+    def _connected(self, source: SqlSource) -> Iterator[dbapi.Connection]:
+        """A connection of the source. What goes wrong is told without the address."""
+        address = self._address(source)
+        try:
+            from adbc_driver_postgresql import dbapi
+        except ImportError as error:
+            raise UnsupportedOperation(
+                f"source '{source.name}' is in a database, and its driver is missing: pip install 'knownat[postgres]'"
+            ) from error
+        try:
+            with dbapi.connect(_with_deadline(address)) as connection:
+                with connection.cursor() as cursor:
+                    for statement in _SESSION:
+                        cursor.execute(statement)
+                connection.commit()
+                yield connection
+        except (dbapi.Error, pa.ArrowException) as error:
+            told = _without_secrets(str(error), address)
+            raise SourceError(
+                f"source '{source.name}' (connection '{source.connection}') can not be read: {told}"
+            ) from None  # the driver's own error may quote the address
+
+    def _address(self, source: SqlSource) -> str:
+        address = self._addresses.get(source.connection)
+        if not address:
+            raise SourceError(
+                f"source '{source.name}' is behind the connection '{source.connection}', which no setting knows. "
+                f"Set KNOWNAT_CONNECTIONS__{source.connection.upper()}=postgresql://… in the environment. "
+                + suggestion(source.connection, self._addresses)
+            )
+        if not address.startswith(("postgresql://", "postgres://")):
+            raise SourceError(f"The connection '{source.connection}' is no address of the form postgresql://…")
+        return address
+
+
+def _rows(source: SqlSource) -> exp.Expr:
+    """The source as a table expression: what its author wrote, read as one SELECT and nothing else."""
+    try:
+        if source.table is not None:
+            return exp.alias_(exp.to_table(source.table, dialect=_DIALECT), _ROWS, quoted=True, table=True)
+        trees = parse(source.query or "", dialect=_DIALECT)
+    except SqlglotError as error:
+        raise SourceError(f"source '{source.name}' is not SQL: {str(error).splitlines()[0]}") from error
+    if len(trees) != 1 or not isinstance(trees[0], exp.Query):
+        raise SourceError(f"source '{source.name}': query= is one SELECT, and this is something else")
+    return trees[0].subquery(_ROWS)
+
+
+def _statistics(source: SqlSource, schema: pa.Schema, *, by_day: bool) -> exp.Select:
+    """How many rows there are, and the span of their times: for each day, or, without moments, for all."""
+    counted = [exp.alias_(exp.Count(this=exp.Star()), "rows")]
+    known = source.known_at if source.known_at in schema.names else None
+    if not by_day:
+        return exp.select(*counted).from_(_rows(source))
+    moment = exp.column(source.event_timestamp, quoted=True)
+    day = exp.cast(moment.copy(), "DATE")
+    edges = [
+        exp.alias_(exp.Min(this=moment.copy()), "first"),
+        exp.alias_(exp.Max(this=moment.copy()), "last"),
+        exp.alias_(exp.Max(this=exp.column(known, quoted=True)) if known else exp.null(), "known"),
+    ]
+    return (
+        exp.select(exp.alias_(day, "day"), *counted, *edges)
+        .from_(_rows(source))
+        .group_by(day.copy())
+        .order_by(day.copy())
+    )
+
+
+def _part(row: Mapping[str, Any]) -> SourcePart:
+    """A day's rows. Their version changes with their number, their span, and when the last of them was known."""
+    first, last = (None if row.get(name) is None else as_moment(row[name]) for name in ("first", "last"))
+    version = sha256(f"{row['rows']}\0{first}\0{last}\0{row.get('known')}".encode()).hexdigest()[:16]
+    return SourcePart(str(row.get("day") or "without a day"), version, int(row["rows"]), first, last)
+
+
+def _columns(schema: pa.Schema) -> tuple[_Column, ...]:
+    if repeated := {name for name in schema.names if schema.names.count(name) > 1}:
+        raise SourceError(f"a SELECT of a source has the column '{min(repeated)}' twice: name one with AS")
+    return tuple(_column(field) for field in schema)
+
+
+def _column(field: pa.Field) -> _Column:
+    """Decimals of a declared precision stay what they are; types that Arrow has no values for are read as text."""
+    if not isinstance(field.type, pa.BaseExtensionType):
+        return _Column(field.name, field.type, as_text=False)
+    modifier = int((field.metadata or {}).get(b"POSTGRESQL:typmod", b"-1"))
+    if b"numeric" in (field.metadata or {}).get(b"POSTGRESQL:type", b"") and modifier > 0:
+        precision, scale = (modifier - 4) >> 16 & 0xFFFF, (modifier - 4) & 0x7FF
+        if precision <= _LARGEST_DECIMAL and scale <= precision:
+            return _Column(field.name, pa.decimal128(precision, scale), as_text=True)
+    return _Column(field.name, pa.string(), as_text=True)
+
+
+def _selected(column: _Column) -> exp.Expr:
+    named = exp.column(column.name, quoted=True)
+    return exp.alias_(exp.cast(named, "TEXT"), column.name, quoted=True) if column.as_text else named
+
+
+def _edges(interval: Interval, kind: pa.DataType) -> tuple[datetime | date, ...]:
+    edges = (interval.start, interval.end)
+    if pa.types.is_date(kind):
+        return tuple(edge.date() for edge in edges)
+    return edges if kind.tz is not None else tuple(edge.replace(tzinfo=None) for edge in edges)
+
+
+def _parameter(number: int) -> exp.Expr:
+    return exp.Parameter(this=exp.Literal.number(number))
+
+
+def _sql(tree: exp.Expr) -> str:
+    return tree.sql(dialect=_DIALECT)
+
+
+def _with_deadline(address: str) -> str:
+    if "connect_timeout=" in address:
+        return address
+    return f"{address}{'&' if '?' in address else '?'}connect_timeout={_CONNECT_SECONDS}"
+
+
+def _without_secrets(message: str, address: str) -> str:
+    """The first lines of the driver's message, without the address or a part of it that is secret."""
+    password = urlsplit(address).password or ""
+    for secret in filter(None, (address, password, unquote(password))):
+        message = message.replace(secret, "…")
+    return " ".join(message.split("\n\nQuery was:", 1)[0].split())
