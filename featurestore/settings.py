@@ -53,6 +53,18 @@ class OfflineSettings(_Table):
     """Who works on which view, among the processes of this machine."""
 
 
+class S3Settings(_Table):
+    """Storage that speaks S3, for sources at `s3://bucket/path`. `endpoint` is empty for AWS itself; without an access
+    key, AWS's own variables, profiles and roles are looked at."""
+
+    endpoint: str = ""
+    region: str = ""
+    access_key: SecretStr = SecretStr("")
+    secret_key: SecretStr = SecretStr("")
+    session_token: SecretStr = SecretStr("")
+    timeout_seconds: float = Field(default=10, gt=0)
+
+
 class EngineSettings(_Table):
     memory_limit: str = "4GB"
     threads: int = Field(default_factory=lambda: os.cpu_count() or 1, gt=0)
@@ -84,6 +96,7 @@ class Settings(BaseSettings):
     state: StateSettings = StateSettings()
     offline: OfflineSettings = OfflineSettings()
     engine: EngineSettings = Field(default_factory=EngineSettings)
+    s3: S3Settings = S3Settings()
     connections: Mapping[str, SecretStr] = Field(default_factory=dict)
     """Addresses of databases, `postgresql://…`, by the names that SqlSource uses."""
 

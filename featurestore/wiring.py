@@ -20,6 +20,7 @@ from featurestore.adapters.parquet_source import ParquetSources
 from featurestore.adapters.plan_memory_file import PlanMemoryFile
 from featurestore.adapters.postgres_source import PostgresSources
 from featurestore.adapters.redis_online import RedisOnlineStore
+from featurestore.adapters.s3_storage import S3Storage
 from featurestore.adapters.source_files import SourceFiles
 from featurestore.adapters.source_kinds import SourceKinds
 from featurestore.adapters.sql_commits import SqlCommits
@@ -38,7 +39,7 @@ from featurestore.ports.locks import Locks
 from featurestore.ports.model_usage import ModelUsage
 from featurestore.ports.object_usage import ObjectUsage
 from featurestore.service.served import ServedFeatures
-from featurestore.settings import Settings, machine_clock
+from featurestore.settings import S3Settings, Settings, machine_clock
 
 _PLAN_MEMORY = ".knownat/plan-memory"
 """Never read by another machine, and rightly removed at any time: there is nothing to configure."""
@@ -145,9 +146,26 @@ def _clock(settings: Settings) -> Clock:
 
 def _sources(settings: Settings) -> SourceKinds:
     folder = settings.path(settings.data_folder)
-    files = SourceFiles(folder)
+    storage = _storage(settings.s3)
+    files = SourceFiles(folder, storage)
     addresses = {name.lower(): address.get_secret_value() for name, address in settings.connections.items()}
-    return SourceKinds(ParquetSources(files), CsvSources(files), DeltaSources(folder), PostgresSources(addresses))
+    return SourceKinds(
+        ParquetSources(files),
+        CsvSources(files),
+        DeltaSources(folder, storage.delta_options()),
+        PostgresSources(addresses),
+    )
+
+
+def _storage(settings: S3Settings) -> S3Storage:
+    return S3Storage(
+        endpoint=settings.endpoint,
+        region=settings.region,
+        access_key=settings.access_key.get_secret_value(),
+        secret_key=settings.secret_key.get_secret_value(),
+        session_token=settings.session_token.get_secret_value(),
+        timeout_seconds=settings.timeout_seconds,
+    )
 
 
 def _online_store(settings: Settings) -> tuple[RedisOnlineStore | SqliteOnlineStore, str]:

@@ -21,6 +21,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from sqlglot import exp
 
 from featurestore.adapters.event_times import as_moment
+from featurestore.adapters.s3_storage import storage_reason
 from featurestore.errors import SourceError
 from featurestore.graph.arrow_types import is_moment
 from featurestore.intervals import Interval
@@ -88,7 +89,8 @@ def _opened(source: DeltaSource, place: str, options: dict[str, str] | None) -> 
         ) from error
     except (DeltaError, OSError, ValueError) as error:
         at = "" if source.version is None else f" at version {source.version}"
-        raise SourceError(f"source '{source.name}': the Delta table {place} can not be opened{at}: {error}") from error
+        reason = storage_reason(error)
+        raise SourceError(f"source '{source.name}': the Delta table {place} can not be opened{at}: {reason}") from error
 
 
 def _relation(dated: DatedTable, schema: pa.Schema, within: Interval | None) -> RowScan:
@@ -101,7 +103,7 @@ def _relation(dated: DatedTable, schema: pa.Schema, within: Interval | None) -> 
             for batch in pa.RecordBatchReader.from_stream(scan):
                 yield from pa.Table.from_batches([batch]).select(list(columns)).cast(wanted).to_batches()
         except (DeltaError, pa.ArrowException, OSError, ValueError) as error:
-            raise SourceError(f"source '{dated.source}' can not be read: {error}") from error
+            raise SourceError(f"source '{dated.source}' can not be read: {storage_reason(error)}") from error
 
     return RowScan(schema, rows)
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from hashlib import sha256
+from itertools import takewhile
 from pathlib import Path
 
 from pyarrow import fs
 
+from featurestore.adapters.s3_storage import S3Storage, storage_reason
 from featurestore.errors import SourceError
+
+_S3 = "s3://"
+_WILD = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +51,34 @@ class WantedFiles:
 
 
 class SourceFiles:
-    """Files of a local disk, where paths are relative to `folder`."""
+    """Files of a local disk, where paths are relative to `folder`, and of S3, where they begin with `s3://`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, storage: S3Storage | None = None) -> None:
         self._folder = folder
+        self._storage = storage or S3Storage()
         self._local = fs.LocalFileSystem()
 
     def find(self, wanted: WantedFiles) -> list[SourceFile]:
-        """The files in the order of their paths. Raises SourceError when there are none."""
+        """The files in the order of their paths. Raises SourceError when there are none, or nobody answers."""
+        if wanted.path.startswith(_S3):
+            return self._find_remote(wanted)
+        if "://" in wanted.path:
+            raise SourceError(
+                f"source '{wanted.source}': a path is on this disk or begins with s3://, not {wanted.path}"
+            )
+        return self._find_local(wanted)
+
+    def _find_remote(self, wanted: WantedFiles) -> list[SourceFile]:
+        files = self._storage.filesystem()
+        try:
+            found = [_remote(files, key) for key in _keys(files, wanted)]
+        except OSError as error:
+            raise SourceError(f"source '{wanted.source}': {wanted.path}: {storage_reason(error)}") from error
+        if not found:
+            raise SourceError(f"source '{wanted.source}' has no files: nothing matches {wanted.path}.")
+        return found
+
+    def _find_local(self, wanted: WantedFiles) -> list[SourceFile]:
         pattern = Path(wanted.path)
         root = Path(pattern.anchor) if pattern.is_absolute() else self._folder
         relative = str(pattern.relative_to(pattern.anchor)) if pattern.is_absolute() else wanted.path
@@ -73,6 +100,42 @@ class SourceFiles:
         return SourceFile(
             str(path), str(name), str(path), path.parent.parts, version, status.st_mtime_ns, self._local, is_local=True
         )
+
+
+def _keys(files: fs.S3FileSystem, wanted: WantedFiles) -> list[str]:
+    """The keys that the path means: an object, those in a folder, or those that a pattern matches."""
+    path = wanted.path.removeprefix(_S3).rstrip("/")
+    parts = path.split("/")
+    fixed = list(takewhile(lambda part: not _WILD.search(part), parts))
+    if len(fixed) == len(parts):
+        if files.get_file_info(path).type is fs.FileType.File:
+            return [path]
+        parts = [*parts, *(["**"] if wanted.with_subfolders else []), f"*{wanted.suffix}"]
+    try:
+        listed = files.get_file_info(fs.FileSelector("/".join(fixed), recursive=True))
+    except FileNotFoundError:
+        return []
+    keys = [info.path for info in listed if info.type is fs.FileType.File]
+    return sorted(key for key in keys if _matches(key.split("/"), parts))
+
+
+def _matches(parts: list[str], pattern: list[str]) -> bool:
+    """As a shell does; `**` is any number of folders."""
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return any(_matches(parts[skipped:], pattern[1:]) for skipped in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])
+
+
+def _remote(files: fs.S3FileSystem, key: str) -> SourceFile:
+    """An object's version is its entity tag: its time of modification has seconds only."""
+    info = files.get_file_info(key)
+    with files.open_input_file(key) as opened:
+        tag = opened.metadata().get("ETag", b"").decode()
+    version = f"{info.size}\0{tag or info.mtime_ns}"
+    shown = f"{_S3}{key}"
+    return SourceFile(shown, shown, key, tuple(key.split("/")[:-1]), version, info.mtime_ns or 0, files, is_local=False)
 
 
 def version_of(files: list[SourceFile]) -> str:

@@ -17,6 +17,7 @@ from featurestore.errors import SourceError
 from sdk import open_project
 from tests.delta_tables import delete_rows
 from tests.postgres_server import PASSWORD, PostgresServer
+from tests.s3_server import S3Server
 from tests.small_project import DAY, FACTS, MOMENT, NOW, SPINE, SmallProject, small_project
 
 ORDERS_SOURCE = 'fs.ParquetSource("orders", path="orders/*.parquet", event_timestamp="ordered_at")'
@@ -104,6 +105,25 @@ def test_a_database_gives_the_same_training_set(
     assert same(found, expected)
     for file in project.folder.rglob("*"):
         assert not file.is_file() or PASSWORD.encode() not in file.read_bytes()
+
+
+def test_storage_that_speaks_s3_gives_the_same_training_set(
+    tmp_path: Path, s3: S3Server, expected: pa.Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = small_project(tmp_path / "shops")
+    storage = s3.storage
+    for name in ("endpoint", "region", "access_key", "secret_key"):
+        monkeypatch.setenv(f"KNOWNAT_S3__{name.upper()}", getattr(storage, name))
+    pq.write_table(orders(project), "data/shops/orders/a.parquet", filesystem=storage.filesystem())
+    write_deltalake("s3://data/shops/facts", FACTS, storage_options=storage.delta_options())
+    place = 'path="s3://data/shops'
+    new = f'fs.ParquetSource("orders", {place}/orders/*.parquet", event_timestamp="ordered_at")'
+    project.redefine(ORDERS_SOURCE, new)
+    project.redefine(FACTS_SOURCE, f'fs.DeltaSource("facts", {place}/facts", event_timestamp="recorded_at")')
+
+    found = pulled(project)
+
+    assert same(found, expected)
 
 
 @pytest.mark.parametrize("kind", KINDS)
