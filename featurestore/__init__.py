@@ -23,7 +23,7 @@ from featurestore.spec.entity import Entity
 from featurestore.spec.feature_service import FeatureService
 from featurestore.spec.feature_view import FeatureView
 from featurestore.spec.on_demand import OnDemandFeature
-from featurestore.spec.source import CsvSource, DeltaSource, ParquetSource, SqlSource
+from featurestore.spec.source import CsvSource, DeltaSource, FrameSource, ParquetSource, SqlSource
 
 count = Function.COUNT
 sum = Function.SUM  # noqa: A001 - read as fs.sum
@@ -50,6 +50,7 @@ __all__ = [
     "FeatureView",
     "Float32",
     "Float64",
+    "FrameSource",
     "Int8",
     "Int16",
     "Int32",

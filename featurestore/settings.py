@@ -51,6 +51,8 @@ class OfflineSettings(_Table):
     objects: str = ".knownat/objects"
     locks: str = ".knownat/locks"
     """Who works on which view, among the processes of this machine."""
+    frames: str = ".knownat/frames"
+    """The rows that were pushed to frame sources."""
 
 
 class S3Settings(_Table):

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from featurestore.adapters.csv_source import CsvSources
 from featurestore.adapters.definitions_folder import DefinitionsFolder
+from featurestore.adapters.delta_frames import DeltaFrames
 from featurestore.adapters.delta_log import DeltaLog
 from featurestore.adapters.delta_offline import DeltaOfflineStore
 from featurestore.adapters.delta_source import DeltaSources
@@ -35,6 +36,7 @@ from featurestore.operations.premises import Premises, Upkeep
 from featurestore.operations.prepared_lookups import NoModels, PreparedLookups
 from featurestore.operations.sides import Ledger, OfflineSide, OnlineSide
 from featurestore.operations.training_set import Archive
+from featurestore.ports.frames import FrameStore
 from featurestore.ports.locks import Locks
 from featurestore.ports.model_usage import ModelUsage
 from featurestore.ports.object_usage import ObjectUsage
@@ -57,6 +59,7 @@ class FeatureStore:
     online: OnlineSide
     archive: Archive
     locks: Locks
+    frames: FrameStore
     upkeep: Upkeep
     clock: Clock
     close: Callable[[], None]
@@ -91,6 +94,7 @@ def wire(settings: Settings, database: Database, usage: ModelUsage, objects: Obj
     tables = settings.path(settings.offline.tables)
     datasets, commits = SqlDatasets(database), SqlCommits(database)
     shelf = LocalObjects(settings.path(settings.offline.objects))
+    frames = DeltaFrames(settings.path(settings.offline.frames))
 
     def close() -> None:
         store.close()
@@ -110,7 +114,7 @@ def wire(settings: Settings, database: Database, usage: ModelUsage, objects: Obj
         offline=OfflineSide(
             engine,
             DeltaOfflineStore(tables),
-            _sources(settings),
+            _sources(settings, frames),
             SqlCoverage(database),
             joins,
             Ledger(DeltaLog(tables), LocalTableFiles(tables), commits),
@@ -119,6 +123,7 @@ def wire(settings: Settings, database: Database, usage: ModelUsage, objects: Obj
         online=OnlineSide(store, SqlMaterializations(database), address),
         archive=Archive(datasets, shelf),
         locks=FileLocks(settings.path(settings.offline.locks)),
+        frames=frames,
         upkeep=Upkeep(shelf, objects, commits),
         clock=_clock(settings),
         close=close,
@@ -144,7 +149,7 @@ def _clock(settings: Settings) -> Clock:
     return machine_clock if fixed is None else lambda: fixed
 
 
-def _sources(settings: Settings) -> SourceKinds:
+def _sources(settings: Settings, frames: DeltaFrames) -> SourceKinds:
     folder = settings.path(settings.data_folder)
     storage = _storage(settings.s3)
     files = SourceFiles(folder, storage)
@@ -154,6 +159,7 @@ def _sources(settings: Settings) -> SourceKinds:
         CsvSources(files),
         DeltaSources(folder, storage.delta_options()),
         PostgresSources(addresses),
+        frames,
     )
 
 

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from featurestore.operations.source_rows import Rejected
     from featurestore.operations.verify import Restored
     from featurestore.plan.stages import LateRows, Plan
+    from featurestore.ports.frames import Pushed
+    from featurestore.spec.source import FrameSource
     from registry.wiring import WiredProject
     from sdk.client import Client
+    from sdk.spines import Spine
 
 
 def open_project(path: str | Path, *, settings: Mapping[str, object] | None = None) -> Project:
@@ -148,6 +151,19 @@ class Project:
         found = (outdated(view, features.offline, now=features.clock()) for view in declaring)
         return tuple(one.late for one in found if one.late)
 
+    def push(self, source: str | FrameSource, frame: Spine, *, key: str) -> Pushed:
+        """Append a frame's rows (pandas, Polars, Arrow, or the path of a Parquet file) to a FrameSource, by its name or
+        as it was declared. They are durable when this returns; the next `apply` or `backfill` fills views with them.
+
+        `key` names this piece of data, such as a day: pushed again, it changes nothing. The frame must have exactly the
+        columns that the source declares; nothing is cast that could lose something. Raises InvalidRequest, UnknownName.
+        """
+        from featurestore.operations.push_frame import push_frame
+        from sdk.spines import frame_table
+
+        declared = self._frame_source(source) if isinstance(source, str) else source
+        return push_frame(declared, frame_table(frame), key, self._wired.features.frames)
+
     def rejected(self, view: str) -> Rejected:
         """How many rows of the view's sources can never be a feature's value, and why. Raises NotApplied, UnknownName.
 
@@ -215,6 +231,17 @@ class Project:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _frame_source(self, name: str) -> FrameSource:
+        """The frame source of this name, as the definitions declare it now: it need not be applied yet."""
+        from featurestore.errors import UnknownName
+        from featurestore.spec.source import FrameSource
+
+        declared = self._wired.features.project.definitions.load().sources
+        frames = {source.name: source for source in declared if isinstance(source, FrameSource)}
+        if name not in frames:
+            raise UnknownName("frame source", name, frames)
+        return frames[name]
 
     def _views(self, names: Sequence[str] | None) -> tuple[ResolvedView, ...]:
         """The views of these names, by default all: as they are applied, and as models were trained on them."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from featurestore.errors import SpineError
+from featurestore.errors import InvalidRequest, SpineError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +34,15 @@ def spine_table(spine: Spine) -> pa.Table:
             return _read_parquet(Path(spine))
         case _:
             return _from_frame(spine)
+
+
+def frame_table(frame: Spine) -> pa.Table:
+    """A frame that is pushed, as one table. Raises InvalidRequest for what is none."""
+    try:
+        return spine_table(frame)
+    except SpineError as error:
+        told = error.message.replace("The spine", "The frame").replace("A spine", "A frame")
+        raise InvalidRequest(told) from error
 
 
 def _from_frame(spine: Any) -> pa.Table:

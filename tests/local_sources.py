@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from featurestore.adapters.csv_source import CsvSources
+from featurestore.adapters.delta_frames import DeltaFrames
 from featurestore.adapters.delta_source import DeltaSources
 from featurestore.adapters.parquet_source import ParquetSources
 from featurestore.adapters.postgres_source import PostgresSources
@@ -15,4 +16,10 @@ from featurestore.adapters.source_kinds import SourceKinds
 def local_sources(folder: Path) -> SourceKinds:
     """Paths are relative to `folder`."""
     files = SourceFiles(folder)
-    return SourceKinds(ParquetSources(files), CsvSources(files), DeltaSources(folder), PostgresSources({}))
+    return SourceKinds(
+        ParquetSources(files),
+        CsvSources(files),
+        DeltaSources(folder),
+        PostgresSources({}),
+        DeltaFrames(folder / "frames"),
+    )

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from featurestore.adapters.csv_source import CsvSources
+from featurestore.adapters.delta_frames import DeltaFrames
 from featurestore.adapters.delta_source import DeltaSources
 from featurestore.adapters.parquet_source import ParquetSources
 from featurestore.adapters.postgres_source import PostgresSources
-from featurestore.errors import UnsupportedOperation
 from featurestore.intervals import Interval
 from featurestore.ports.source_reader import SourceSnapshot
 from featurestore.spec.source import CsvSource, DeltaSource, FrameSource, ParquetSource, Source, SqlSource
@@ -23,6 +23,7 @@ class SourceKinds:
     csv: CsvSources
     delta: DeltaSources
     postgres: PostgresSources
+    frames: DeltaFrames
 
     def read(self, source: Source, *, within: Interval | None = None) -> SourceSnapshot:
         match source:
@@ -35,6 +36,6 @@ class SourceKinds:
             case SqlSource():
                 return self.postgres.read(source, within=within)
             case FrameSource():
-                raise UnsupportedOperation(f"source '{source.name}' is of a kind that can not be read")
+                return self.frames.read(source, within=within)
             case _:
                 assert_never(source)

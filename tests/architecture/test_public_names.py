@@ -24,6 +24,7 @@ PUBLIC = [
     "FeatureView",
     "Float32",
     "Float64",
+    "FrameSource",
     "Int8",
     "Int16",
     "Int32",

@@ -19,6 +19,7 @@ import pytest
 from deltalake import write_deltalake
 
 from featurestore.adapters.csv_source import CsvSources
+from featurestore.adapters.delta_frames import DeltaFrames
 from featurestore.adapters.delta_source import DeltaSources
 from featurestore.adapters.parquet_source import ParquetSources
 from featurestore.adapters.postgres_source import PostgresSources
@@ -170,7 +171,7 @@ def failures(storage: S3Storage, bucket: str = "data") -> list[str]:
 
 def kinds(files: SourceFiles, storage: S3Storage) -> SourceKinds:
     delta = DeltaSources(HERE, storage.delta_options())
-    return SourceKinds(ParquetSources(files), CsvSources(files), delta, PostgresSources({}))
+    return SourceKinds(ParquetSources(files), CsvSources(files), delta, PostgresSources({}), DeltaFrames(HERE))
 
 
 def test_a_bucket_that_is_not_there_is_told(s3: S3Server) -> None:

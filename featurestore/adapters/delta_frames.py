@@ -1,0 +1,168 @@
+"""Pushed rows in Delta tables of the project, one for each frame source, read as any other Delta table is.
+
+A push is one file and one commit. The key is an application transaction of that commit, which delta-rs does not look
+at by itself: it is looked up in the very table object that commits, so that of two pushes of one key the later one
+fails, looks again, and finds the rows there. Files and log are synced before a push is reported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from time import time
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.transaction import AddAction, CommitProperties, Transaction
+
+from featurestore.adapters.delta_source import DatedTable, table_snapshot
+from featurestore.adapters.event_times import as_moment
+from featurestore.errors import ConcurrentChange, InvalidRequest, SourceError
+from featurestore.graph.arrow_types import arrow_type
+from featurestore.intervals import Interval
+from featurestore.ports.frames import Pushed
+from featurestore.ports.source_reader import SourceSnapshot
+from featurestore.spec.source import FrameSource
+
+_ATTEMPTS = 20
+_NEVER_FORGET = {"delta.logRetentionDuration": "interval 36500 days", "delta.enableExpiredLogCleanup": "false"}
+
+
+class DeltaFrames:
+    """Tables in subfolders of a local folder, by the names of their sources."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self, source: FrameSource, *, within: Interval | None = None) -> SourceSnapshot:
+        if not self._exists(source):
+            schema = _schema(source)
+            return SourceSnapshot(source.name, schema.empty_table(), schema, "empty", 0, None, None)
+        return table_snapshot(DatedTable(source.name, self._open(source), source.event_timestamp), within)
+
+    def append(self, source: FrameSource, rows: pa.Table, key: str) -> Pushed:
+        self._create(source)
+        file: Path | None = None
+        for _ in range(_ATTEMPTS):
+            table = self._open(source)
+            _check_columns(source, table)
+            pushed = table.transaction_version(_application(key))
+            if pushed is not None:
+                if file is not None:
+                    file.unlink()
+                return _repeated(source, key, rows, (int(pushed), int(table.version())))
+            file = file or _written(self._path(source), rows)
+            if _committed(table, file, (source, rows, key)):
+                _sync(self._path(source) / "_delta_log")
+                return Pushed(source.name, key, rows.num_rows, str(self._open(source).version()), is_new=True)
+        raise ConcurrentChange(f"Others push to '{source.name}' all the time. Nothing was written; push it again.")
+
+    def _create(self, source: FrameSource) -> None:
+        path = self._path(source)
+        if self._exists(source):
+            return
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            DeltaTable.create(str(path), schema=_schema(source), mode="ignore", configuration=_NEVER_FORGET)
+        except CommitFailedError:
+            if not self._exists(source):  # otherwise another process created it in the same moment
+                raise
+        _sync(path / "_delta_log")
+        _sync(self._folder)
+
+    def _exists(self, source: FrameSource) -> bool:
+        return bool(DeltaTable.is_deltatable(str(self._path(source))))
+
+    def _open(self, source: FrameSource) -> DeltaTable:
+        try:
+            return DeltaTable(str(self._path(source)))
+        except DeltaError as error:
+            raise SourceError(f"source '{source.name}': its pushed rows can not be read: {error}") from error
+
+    def _path(self, source: FrameSource) -> Path:
+        return self._folder / source.name
+
+
+def _schema(source: FrameSource) -> pa.Schema:
+    return pa.schema([(name, arrow_type(dtype)) for name, dtype in source.columns])
+
+
+def _application(key: str) -> str:
+    return f"push:{key}"
+
+
+def _check_columns(source: FrameSource, table: DeltaTable) -> None:
+    stored = pa.schema(table.schema().to_arrow())
+    found = [(field.name, field.type) for field in stored]
+    if sorted(map(str, found)) != sorted(map(str, [(field.name, field.type) for field in _schema(source)])):
+        listed = ", ".join(f"{name} ({kind})" for name, kind in found)
+        raise InvalidRequest(
+            f"Source '{source.name}' ({source.declared_at}) has rows with other columns than it declares now: "
+            f"{listed}. Declare those, or give the new columns to a source of another name."
+        )
+
+
+def _repeated(source: FrameSource, key: str, rows: pa.Table, found: tuple[int, int]) -> Pushed:
+    """The number of rows is kept as the number of the transaction."""
+    before, version = found
+    if before != rows.num_rows:
+        raise InvalidRequest(
+            f"The key '{key}' was pushed to '{source.name}' before, with {before:,} rows, "
+            f"and has {rows.num_rows:,} now. A key names one piece of data: "
+            "push corrections under another key, with a later known timestamp."
+        )
+    return Pushed(source.name, key, before, str(version), is_new=False)
+
+
+def _written(folder: Path, rows: pa.Table) -> Path:
+    file = folder / f"{uuid4().hex}.parquet"
+    pq.write_table(rows, file, compression="zstd")
+    _sync(file)
+    _sync(folder)
+    return file
+
+
+def _committed(table: DeltaTable, file: Path, push: tuple[FrameSource, pa.Table, str]) -> bool:
+    """False when another commit came in between: whether it was of the same key has to be looked up anew."""
+    source, rows, key = push
+    now = int(time() * 1000)  # as Delta's log wants it said, for people who read the log
+    action = AddAction(
+        path=file.name, size=file.stat().st_size, partition_values={}, modification_time=now, data_change=True,
+        stats=json.dumps(_statistics(source, rows)),
+    )  # fmt: skip
+    transaction = Transaction(_application(key), rows.num_rows)
+    properties = CommitProperties(app_transactions=[transaction], max_commit_retries=0)
+    try:
+        table.create_write_transaction([action], "append", table.schema(), commit_properties=properties)
+    except CommitFailedError:
+        return False
+    return True
+
+
+def _statistics(source: FrameSource, rows: pa.Table) -> dict[str, object]:
+    name = source.event_timestamp
+    span = pc.min_max(rows[name]).as_py()
+    counts: dict[str, object] = {"numRecords": rows.num_rows, "nullCount": {name: rows[name].null_count}}
+    if span["min"] is None:
+        return counts
+    first, last = (_told(span[edge], rows.schema.field(name).type) for edge in ("min", "max"))
+    return {**counts, "minValues": {name: first}, "maxValues": {name: last}}
+
+
+def _told(value: object, kind: pa.DataType) -> str:
+    if pa.types.is_date(kind):
+        return str(value)
+    return as_moment(value).isoformat(timespec="microseconds").replace("+00:00", "Z")  # type: ignore[arg-type]
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
