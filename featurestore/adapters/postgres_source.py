@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -33,6 +33,7 @@ _DIALECT = "postgres"
 _ROWS = "source_rows"
 _CONNECT_SECONDS = 10
 _SESSION = ("SET TimeZone = 'UTC'", "SET default_transaction_read_only = on")
+_EDGES = ("knownat.first", "knownat.last")
 _LARGEST_DECIMAL = 38
 
 
@@ -75,14 +76,13 @@ class PostgresSources:
         known = {column.name: column for column in columns}
         wanted = [known[name] for name in names]
         query = exp.select(*(_selected(column) for column in wanted)).from_(_rows(source))
-        edges: tuple[datetime | date, ...] = ()
         if within is not None:
-            moment = exp.column(source.event_timestamp, quoted=True)
-            query = query.where(moment >= _parameter(1), moment.copy() <= _parameter(2))
-            edges = _edges(within, known[source.event_timestamp].kind)
+            query = query.where(*_inside(source.event_timestamp, known[source.event_timestamp].kind))
         schema = pa.schema([(column.name, column.kind) for column in wanted])
         with self._connected(source) as connection, connection.cursor() as cursor:
-            cursor.execute(_sql(query), edges or None)
+            if within is not None:
+                cursor.execute(_sql(_edges_kept()), (_told(within.start), _told(within.end)))
+            cursor.execute(_sql(query))
             for batch in cursor.fetch_record_batch():
                 yield from pa.Table.from_batches([batch]).cast(schema).to_batches()
 
@@ -186,15 +186,28 @@ def _selected(column: _Column) -> exp.Expr:
     return exp.alias_(exp.cast(named, "TEXT"), column.name, quoted=True) if column.as_text else named
 
 
-def _edges(interval: Interval, kind: pa.DataType) -> tuple[datetime | date, ...]:
-    edges = (interval.start, interval.end)
-    if pa.types.is_date(kind):
-        return tuple(edge.date() for edge in edges)
-    return edges if kind.tz is not None else tuple(edge.replace(tzinfo=None) for edge in edges)
+def _edges_kept() -> exp.Select:
+    """Sets the interval's edges, bound parameters, for this transaction. A query with parameters of its own would come
+    as one batch of everything, where one that reads them streams."""
+    return exp.select(
+        *(
+            exp.func("set_config", exp.Literal.string(name), exp.Parameter(this=exp.Literal.number(number)), exp.true())
+            for number, name in enumerate(_EDGES, start=1)
+        )
+    )
 
 
-def _parameter(number: int) -> exp.Expr:
-    return exp.Parameter(this=exp.Literal.number(number))
+def _inside(column: str, kind: pa.DataType) -> tuple[exp.Expr, exp.Expr]:
+    """Whether a row may have happened in the interval, in a form that an index on the column answers."""
+    sql_type = "DATE" if pa.types.is_date(kind) else "TIMESTAMP" if kind.tz is None else "TIMESTAMPTZ"
+    first, last = (exp.cast(exp.func("current_setting", exp.Literal.string(name)), sql_type) for name in _EDGES)
+    moment = exp.column(column, quoted=True)
+    return moment >= first, moment.copy() <= last
+
+
+def _told(moment: datetime) -> str:
+    """In UTC, without a zone: the session's is UTC."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
 
 
 def _sql(tree: exp.Expr) -> str:

@@ -11,8 +11,13 @@ from featurestore.graph.written import EVENT_TIMESTAMP
 
 
 def is_dated_by_source(view: ResolvedView) -> bool:
-    """Whether the view's rows are those of one source, which happened when the source says."""
-    return isinstance(view_rows(view).args["from_"].this, exp.Table)
+    """Whether the view's rows are those of one source, and happened when the source says."""
+    rows = view_rows(view)
+    if not isinstance(rows.args["from_"].this, exp.Table) or len(view.sources) != 1:
+        return False
+    happened = next(select for select in rows.selects if select.alias_or_name == EVENT_TIMESTAMP)
+    [source] = view.sources
+    return [column.name.lower() for column in happened.find_all(exp.Column)] == [source.event_timestamp.lower()]
 
 
 def first_event_rows(view: ResolvedView) -> exp.Select:

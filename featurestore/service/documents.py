@@ -183,6 +183,7 @@ def _columns_document(columns: Iterable[Column]) -> list[Json]:
 def _source_document(source: ResolvedSource) -> Document:
     return {
         "name": source.name,
+        "kind": source.kind.value,
         "path": source.path,
         "event_timestamp": source.event_timestamp,
         "known_at": source.known_at,

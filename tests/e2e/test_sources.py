@@ -151,3 +151,24 @@ def test_new_csv_rows_are_filled_and_a_malformed_line_is_not(tmp_path: Path) -> 
         answer = opened.client.training_set(spine, features=["shop_orders:orders_1d"]).to_arrow()
 
     assert answer["shop_orders__orders_1d"].to_pylist() == [2]
+
+
+def test_rows_that_sql_dates_by_another_column_are_all_read(tmp_path: Path) -> None:
+    """The source happened on one day; the view says that its rows happened a month before."""
+    project = small_project(tmp_path / "shops")
+    rows = pa.table({"shop": ["alma"], "loaded": pa.array([NOW], MOMENT), "v": [7]})
+    happened = pa.array([NOW - 30 * DAY], MOMENT)
+    write_deltalake(project.folder / "data" / "moved", rows.append_column("event_timestamp", happened))
+    (project.folder / "definitions" / "moved.py").write_text(
+        "import featurestore as fs\n"
+        "from definitions.shops import shop\n"
+        'moved = fs.DeltaSource("moved", path="moved", event_timestamp="loaded")\n'
+        'by_sql = fs.FeatureView("by_sql", entity=shop, sql="SELECT * FROM moved", features=["v"])\n'
+    )
+
+    with open_project(project.folder) as opened:
+        list(opened.apply())
+        spine = pa.table({"shop": ["alma"], "event_timestamp": pa.array([NOW], MOMENT)})
+        found = opened.client.training_set(spine, features=["by_sql:v"]).to_arrow()
+
+    assert found["by_sql__v"].to_pylist() == [7]
