@@ -51,6 +51,8 @@ class _Profile:
 
 
 class CsvSources:
+    """Reads each file once to its end, and again for its rows; what it found is kept while the file stays the same."""
+
     def __init__(self, files: SourceFiles) -> None:
         self._files = files
         self._known: dict[tuple[CsvSource, str, str], _Profile] = {}
