@@ -10,6 +10,7 @@ from featurestore.graph.sql_text import (
     parse_expression,
     parse_query,
     parse_reference_expression,
+    read_query,
 )
 
 
@@ -66,3 +67,16 @@ def test_a_long_chain_is_not_a_deep_nest() -> None:
 def test_a_query_is_one_select(text: str, what: str) -> None:
     with pytest.raises(UnreadableSql, match=what):
         parse_query(text)
+
+
+@pytest.mark.parametrize(
+    ("canonical", "read"),
+    [
+        ("SELECT x.k FROM (SELECT s.k AS k, s.a AS a FROM s AS s) AS x", "SELECT s.k AS k FROM s AS s"),
+        ("SELECT x.k FROM (SELECT s.k AS k, UNNEST(s.a) AS a FROM s AS s) AS x", "UNNEST(s.a) AS a"),
+        ("SELECT x.k FROM (SELECT DISTINCT s.k AS k, s.a AS a FROM s AS s) AS x", "s.a AS a"),
+        ("SELECT x.k FROM (SELECT 1 AS k, MAX(s.a) AS a FROM s AS s) AS x", "MAX(s.a) AS a"),
+    ],
+)
+def test_only_columns_that_decide_no_rows_are_left_unread(canonical: str, read: str) -> None:
+    assert read in read_query(canonical).sql(dialect="duckdb")
