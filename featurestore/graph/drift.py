@@ -1,7 +1,8 @@
 """Drift: where a source is no longer what a view over it was resolved with, and which features that breaks. Pure.
 
 Only columns that the view reads count. Ways of writing the same values are no difference: text as `large_string` or in
-a dictionary, a timestamp in other units (stored ones are microseconds, all of them).
+a dictionary, a timestamp in other units (stored ones are microseconds, all of them), what the items of a list are
+called and whether they may be null.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ Fields = tuple[SourceField, ...]
 
 _DICTIONARY = re.compile(r"dictionary<values=(.+), indices=\w+, ordered=\d>")
 _TIMESTAMP = re.compile(r"timestamp\[(?:s|ms|us|ns)(, tz=.+)?\]")
+_LIST = re.compile(r"(?:large_)?list<[^:]*: (.+?)(?: not null)?>")
+_SIZED = re.compile(r"fixed_size_list<[^:]*: (.+?)(?: not null)?>\[(\d+)\]")
 _SAME = {"large_string": "string", "string_view": "string", "large_binary": "binary", "binary_view": "binary"}
 
 
@@ -55,6 +58,10 @@ def _plain(type_name: str) -> str:
         return _plain(dictionary[1])
     if timestamp := _TIMESTAMP.fullmatch(type_name):
         return f"timestamp{', with a zone' if timestamp[1] else ''}"
+    if items := _LIST.fullmatch(type_name):
+        return f"list of {_plain(items[1])}"
+    if items := _SIZED.fullmatch(type_name):
+        return f"{items[2]} of {_plain(items[1])}"
     return _SAME.get(type_name, type_name)
 
 

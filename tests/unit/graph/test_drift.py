@@ -85,6 +85,45 @@ def test_what_a_view_does_not_read_or_reads_the_same_is_no_drift(schema: pa.Sche
     assert told(row_view(), schema) == []
 
 
+def listed_view(kind: pa.DataType) -> ResolvedView:
+    view = fs.FeatureView("v", entity=aircraft(), source=flights(), features=["delay"])
+    return resolve(view, flights=retyped("delay", kind)).view("v")
+
+
+def listed(item: pa.Field, size: int = -1) -> pa.DataType:
+    return pa.list_(item, size)
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        (listed(pa.field("item", pa.int32())), listed(pa.field("element", pa.int32()))),
+        (listed(pa.field("item", pa.int32())), listed(pa.field("array_element", pa.int32(), nullable=False))),
+        (listed(pa.field("item", pa.string())), pa.large_list(pa.field("element", pa.large_string()))),
+        (listed(pa.field("item", pa.float32()), 3), listed(pa.field("element", pa.float32()), 3)),
+    ],
+)
+def test_a_list_whose_items_are_merely_called_otherwise_is_no_drift(was: pa.DataType, now: pa.DataType) -> None:
+    view = listed_view(was)
+
+    assert told(view, retyped("delay", now)) == []
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        (listed(pa.field("item", pa.int32())), listed(pa.field("item", pa.int64()))),
+        (listed(pa.field("item", pa.int32())), pa.int32()),
+        (listed(pa.field("item", pa.float32()), 3), listed(pa.field("item", pa.float32()), 4)),
+        (listed(pa.field("item", pa.float32()), 3), listed(pa.field("item", pa.float32()))),
+    ],
+)
+def test_a_list_of_other_items_or_another_size_is_drift(was: pa.DataType, now: pa.DataType) -> None:
+    view = listed_view(was)
+
+    assert [(drift.was, drift.now) for drift in told(view, retyped("delay", now))] == [(str(was), str(now))]
+
+
 def test_the_star_of_an_inner_select_reads_only_what_is_used() -> None:
     sql = "WITH all_of_it AS (SELECT * FROM flights) SELECT tail, landed AS event_timestamp, delay FROM all_of_it"
     view = resolve(flights(), fs.FeatureView("v", entity=aircraft(), sql=sql)).view("v")
