@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 
 import pyarrow as pa
 import pytest
@@ -11,13 +13,13 @@ import featurestore as fs
 from featurestore.graph.declared import view_keys
 from featurestore.spec.declarations import Declarations
 from featurestore.spec.feature_view import FeatureView
-from featurestore.spec.source import ParquetSource
+from featurestore.spec.source import ParquetSource, Source
 from tests.unit.graph.resolving import FLIGHTS, aircraft, flights
 
 WEATHER = ParquetSource("weather", path="weather.parquet", event_timestamp="hour")
 
 
-def key(view: FeatureView, source: ParquetSource | None = None, schema: pa.Schema = FLIGHTS) -> str | None:
+def key(view: FeatureView, source: Source | None = None, schema: pa.Schema = FLIGHTS) -> str | None:
     declared = Declarations(sources=(source or flights(), WEATHER), views=(view,))
     schemas = {"flights": schema, "weather": pa.schema([("hour", pa.timestamp("us", tz="UTC"))])}
     return view_keys(declared, schemas).get(view.name)
@@ -69,6 +71,51 @@ def test_windows_functions_and_filters_are_told_apart() -> None:
 @pytest.mark.parametrize("changes", [{"path": "other.parquet"}, {"delay": "1h"}, {"known_at": "loaded"}])
 def test_a_changed_source_changes_the_key(changes: dict[str, str]) -> None:
     assert key(delays(), flights(**changes)) != key(delays())
+
+
+MOMENTS = {"tail": fs.String, "landed": fs.Timestamp, "delay": fs.Float64}
+
+
+@pytest.mark.parametrize(
+    ("declare", "changes"),
+    [
+        (fs.ParquetSource, {"partitions": {"day": fs.Date}}),
+        (fs.CsvSource, {"columns": MOMENTS}),
+        (fs.CsvSource, {"columns": {**MOMENTS, "delay": fs.Decimal(9, 2)}}),
+        (fs.CsvSource, {"delimiter": ";"}),
+        (fs.CsvSource, {"null_text": ["", "NA"]}),
+        (fs.CsvSource, {"header": False, "columns": MOMENTS}),
+        (fs.DeltaSource, {"version": 3}),
+        (fs.DeltaSource, {"path": "other"}),
+    ],
+)
+def test_what_any_kind_of_file_declares_is_part_of_the_key(
+    declare: Callable[..., Source], changes: dict[str, object]
+) -> None:
+    def source(**changed: object) -> Source:
+        return declare("flights", **{"path": "flights", "event_timestamp": "landed", **changed})
+
+    keys = [key(delays(source=one), one) for one in (source(), source(), source(**changes))]
+
+    assert None not in keys
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_what_databases_and_frames_declare_is_part_of_the_key() -> None:
+    sql = partial(fs.SqlSource, "flights", event_timestamp="landed")
+    frame = partial(fs.FrameSource, "flights", event_timestamp="landed")
+    sources: list[Source] = [
+        sql(connection="a", table="t"),
+        sql(connection="b", table="t"),
+        sql(connection="a", table="u"),
+        sql(connection="a", query="SELECT * FROM t"),
+        frame(columns=MOMENTS),
+        frame(columns={**MOMENTS, "seats": fs.Int32}),
+        fs.DeltaSource("flights", path="flights", event_timestamp="landed"),
+        fs.ParquetSource("flights", path="flights", event_timestamp="landed"),
+    ]
+
+    assert len({key(delays(source=source), source) for source in sources} - {None}) == len(sources)
 
 
 def test_a_column_of_another_type_changes_the_key_and_one_of_an_unread_source_does_not() -> None:
