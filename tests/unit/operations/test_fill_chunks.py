@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from featurestore.adapters.duckdb_engine import DuckDBEngine
-from featurestore.errors import ConcurrentChange, QueryError
+from featurestore.errors import ConcurrentChange, QueryError, SourceError
 from featurestore.intervals import DAY, Interval, IntervalSet
 from featurestore.operations.backfill import chunks_of
 from featurestore.operations.fill_chunks import ChunkFilled, fill_chunks
@@ -42,6 +42,7 @@ class Watched:
     engine: Engine
     meeting: threading.Barrier | None = None
     fails_at: int | None = None
+    failure: Exception = field(default_factory=lambda: QueryError("The engine refused a query: out of luck"))
     calls: int = 0
     under_way: int = 0
     most: int = 0
@@ -57,7 +58,7 @@ class Watched:
             if self.meeting is not None:
                 self.meeting.wait(timeout=30)
             if call == self.fails_at:
-                raise QueryError("The engine refused a query: out of luck")
+                raise self.failure
             return self.engine.write(query, folder, partition_by=partition_by)
         finally:
             with self.lock:
@@ -116,6 +117,20 @@ def test_an_error_leaves_the_chunks_before_it_and_no_other(project: SmallProject
         list(filled(project, offline))
 
     assert covered(project) == [3, 0]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_source_that_breaks_stops_its_own_view_and_no_other(project: SmallProject, workers: int) -> None:
+    engine = Watched(project.offline.engine, fails_at=3, failure=SourceError("source 'rows' can not be read: torn"))
+    offline = replace(project.offline, engine=engine, workers=workers)
+
+    with pytest.raises(SourceError, match="torn"):
+        list(filled(project, offline))
+
+    first, second = covered(project)
+    assert first in (2, 3) if workers == 2 else first == 2
+    assert second == 6
+    assert engine.under_way == 0
 
 
 def test_of_chunks_under_way_none_is_committed_after_an_error(project: SmallProject) -> None:
