@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from featurestore.errors import InvalidDeclaration
-from featurestore.spec.dtypes import DType
+from featurestore.spec.dtypes import DType, Kind
 from featurestore.spec.names import check_list, check_name, declaration_site, parse_duration
 
 DeclaredColumns = tuple[tuple[str, DType], ...]
@@ -86,7 +86,7 @@ class ParquetSource(DatedRows):
         owner: str = "",
     ) -> None:
         _check_text(f"{declaration_site()}: source '{name}'", "path", path)
-        columns = _declared_columns(name, "partitions", partitions or {})
+        columns = _written_as_text(name, "partitions", _declared_columns(name, "partitions", partitions or {}))
         self._declare(
             name, event_timestamp, known_at, delay, (description, owner), path=path, partitions=columns
         )  # fmt: skip
@@ -130,9 +130,10 @@ class CsvSource(DatedRows):
         texts = (null_text,) if isinstance(null_text, str) else check_list(f"null_text of source '{name}'", null_text)
         if not all(isinstance(text, str) for text in texts):
             raise InvalidDeclaration(f"{where}: null_text is a text or a list of texts, got {null_text!r}")
+        declared = _written_as_text(name, "columns", _declared_columns(name, "columns", columns or {}))
         self._declare(
             name, event_timestamp, known_at, delay, (description, owner), path=path, header=bool(header),
-            delimiter=delimiter, null_text=texts, columns=_declared_columns(name, "columns", columns or {}),
+            delimiter=delimiter, null_text=texts, columns=declared,
         )  # fmt: skip
 
 
@@ -224,6 +225,11 @@ class FrameSource(DatedRows):
     ) -> None:
         where = f"{declaration_site()}: source '{name}'"
         declared = _declared_columns(name, "columns", columns)
+        if sized := [column for column, dtype in declared if dtype.kind is Kind.EMBEDDING]:
+            raise InvalidDeclaration(
+                f"{where}: column '{sized[0]}' is an Embedding, and pushed rows are kept in Delta tables, which know "
+                "lists of any size only: declare List(Float32), and CAST it to FLOAT[n] in a view"
+            )
         names = [column for column, _ in declared]
         for what, column in (("event_timestamp", event_timestamp), ("known_at", known_at)):
             if column is not None and column not in names:
@@ -254,3 +260,14 @@ def _declared_columns(name: str, what: str, columns: Mapping[str, DType]) -> Dec
             raise InvalidDeclaration(f"{where}: '{column}' is there twice; capital letters make no difference")
         seen.add(column.lower())
     return tuple(columns.items())
+
+
+def _written_as_text(name: str, what: str, columns: DeclaredColumns) -> DeclaredColumns:
+    """The columns, none of which is of a type that one field of text can not hold."""
+    for column, dtype in columns:
+        if dtype.kind in (Kind.LIST, Kind.EMBEDDING):
+            raise InvalidDeclaration(
+                f"{declaration_site()}: {what} of source '{name}': column '{column}' can not be {dtype.value}, because "
+                "it is read from text: declare it as String, and take it apart in a view's SQL"
+            )
+    return columns

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from featurestore.errors import InvalidDeclaration
-from featurestore.spec.dtypes import Float64, String, Timestamp
+from featurestore.spec.dtypes import Embedding, Float64, List, String, Timestamp
 from featurestore.spec.source import CsvSource, DeltaSource, FrameSource, ParquetSource, Source, SqlSource
 
 COLUMNS: Any = {"at": Timestamp, "v": Float64}
@@ -54,6 +54,9 @@ def frame(**changes: Any) -> Source:
         (lambda: sql(table="a", query="SELECT 1"), "needs either table= or query="),
         (lambda: sql(query=""), "needs query="),
         (lambda: sql(connection="postgresql://u:sesame@h/d", table="a"), "never an address"),
+        (lambda: text(columns={"at": Timestamp, "tags": List(String)}), "column 'tags' can not be list(string)"),
+        (lambda: parquet(partitions={"v": Embedding(3)}), "column 'v' can not be embedding(3)"),
+        (lambda: frame(columns={"at": Timestamp, "v": Embedding(3)}), "column 'v' is an Embedding"),
         (lambda: frame(columns={}), "event_timestamp is 'at', which is not one of its columns"),
         (lambda: frame(known_at="seen"), "known_at is 'seen', which is not one of its columns"),
     ],
