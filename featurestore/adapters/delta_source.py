@@ -125,17 +125,29 @@ def _told(moment: datetime) -> str:
 
 
 def _parts(dated: DatedTable, schema: pa.Schema) -> tuple[SourcePart, ...]:
-    """Each file of the table, without the rows that a deletion vector takes away."""
+    """Each file of the table, without the rows that a deletion vector takes away; the table as one part where its log
+    does not say how many rows a file has."""
+    files = pa.table(dated.table.get_add_actions(flatten=True)).to_pylist()
+    if any(row.get("num_records") is None for row in files):
+        return (_counted(dated, schema),)
     deleted = _deletions(dated.table)
     parts = []
-    for row in pa.table(dated.table.get_add_actions(flatten=True)).to_pylist():
+    for row in files:
         path = str(row["path"])
         kept = next((kept for file, kept in deleted.items() if file.endswith(unquote(path))), None)
-        rows = int(row["num_records"] or 0) if kept is None else pc.sum(kept).as_py()
+        rows = int(row["num_records"]) if kept is None else pc.sum(kept).as_py()
         identity = path if kept is None else path + sha256(str(kept.to_pylist()).encode()).hexdigest()
         first, last = _span(row, dated, schema)
         parts.append(SourcePart(path, sha256(identity.encode()).hexdigest()[:16], rows, first, last))
     return tuple(parts)
+
+
+def _counted(dated: DatedTable, schema: pa.Schema) -> SourcePart:
+    """Writers may leave statistics out, which makes no file empty. Its span is read where it is asked for."""
+    column = dated.event_timestamp if dated.event_timestamp in schema.names else schema.names[0]
+    batches = pa.RecordBatchReader.from_stream(dated.table.scan(columns=[column]))
+    version = str(dated.table.version())
+    return SourcePart("", version, sum(batch.num_rows for batch in batches), None, None)
 
 
 def _deletions(table: DeltaTable) -> dict[str, pa.Array]:

@@ -16,7 +16,7 @@ from featurestore.intervals import Interval
 from featurestore.ports.engine import RowScan
 from featurestore.ports.source_reader import SourceSnapshot
 from featurestore.spec.source import DeltaSource
-from tests.delta_tables import delete_rows, mapped_table
+from tests.delta_tables import delete_rows, leave_out_statistics, mapped_table
 
 JANUARY = datetime(2024, 1, 1, tzinfo=UTC)
 MOMENT = pa.timestamp("us", tz="UTC")
@@ -55,6 +55,16 @@ def test_rows_that_a_deletion_vector_takes_away_are_not_read(tmp_path: Path) -> 
     assert [part.rows for part in after.parts] == [7]
     assert after.parts[0].version != before.parts[0].version
     assert (before.version, after.version) == ("0", "1")
+
+
+def test_a_table_whose_log_counts_no_rows_is_counted(tmp_path: Path) -> None:
+    write_deltalake(tmp_path / "rows", rows(10))
+    leave_out_statistics(tmp_path / "rows")
+
+    snapshot = read(tmp_path)
+
+    assert (snapshot.rows, snapshot.first, snapshot.last) == (10, JANUARY, JANUARY + timedelta(days=9))
+    assert [part.rows for part in snapshot.parts] == [10]
 
 
 def test_partition_columns_are_columns(tmp_path: Path) -> None:
