@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ from featurestore.spec.feature_view import FeatureView
 from featurestore.spec.on_demand import OnDemandFeature
 from featurestore.spec.source import Source
 
+_ONE_READER = threading.RLock()
+"""Imports are the process's own: two threads that read definitions would forget each other's modules."""
+
 
 class DefinitionsFolder:
     """The Python files of a folder and its subfolders, in the order of their paths."""
@@ -38,6 +42,10 @@ class DefinitionsFolder:
             )
         if not self._folder.name.isidentifier():
             raise SettingsError(f"The definitions folder {self._folder} needs a name that Python can import.")
+        with _ONE_READER:
+            return self._read()
+
+    def _read(self) -> Declarations:
         if _names_another_module(self._folder):
             raise SettingsError(f"The definitions folder {self._folder} has the name of a Python module. Rename it.")
         found: list[Declaration] = []

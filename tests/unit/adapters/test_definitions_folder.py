@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -85,6 +87,21 @@ def test_files_import_each_other_and_a_declaration_counts_once(definitions: Path
     written(definitions, a=line, entities=ENTITY.format(name="aircraft"), z=line)
 
     assert entity_names(definitions) == ["aircraft"]
+
+
+def test_threads_may_read_definitions_at_the_same_time(definitions: Path) -> None:
+    files = {f"entity_{number}": ENTITY.format(name=f"e{number}") for number in range(9)}
+    written(definitions, **files, last="from defined.entity_0 import e0")
+    together = threading.Barrier(8)
+
+    def read(_: int) -> list[str]:
+        together.wait(timeout=30)
+        return entity_names(definitions)
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(read, range(8)))
+
+    assert found == [[f"e{number}" for number in range(9)]] * 8
 
 
 def test_a_name_for_a_declaration_does_not_make_it_two(definitions: Path) -> None:
