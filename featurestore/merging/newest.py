@@ -19,6 +19,7 @@ from featurestore.merging.keys import Integers
 NO_ROW = -1
 NEVER = np.iinfo(np.int64).max
 _DIGITS = 63
+_DAY = 86_400_000_000
 _BATCH_ROWS = 262_144
 """Rows below which batches are joined: a batch costs some array operations, whatever its size."""
 
@@ -64,8 +65,8 @@ class Answers:
 def newest_in_order(points: Points, batches: Iterable[Rows], *, delay: int) -> Answers:
     """The last row of each point's key that happened `delay` microseconds before its moment, or earlier.
 
-    Batches come by time: none has a row before those of an earlier batch, but for batches that overlap, which are
-    merged. A key has one row for each moment.
+    Batches come by UTC days, as files of tables do: none has a row of a day before that of an earlier batch. Within a
+    day they come in any order (files are sorted by key), and are merged. A key has one row for each moment.
     """
     order = points.order
     moments = points.moments[order] - delay
@@ -126,13 +127,14 @@ class _LastRows:
 
 
 def _disjoint(batches: Iterable[Rows]) -> Iterator[tuple[Rows, int]]:
-    """The batches, joined where they are small or overlap, each with the first moment of the next."""
+    """The batches, joined where they are small or of one day, each with the moment at which the day of the next begins:
+    no later batch has a row before that."""
     held: list[Rows] = []
     count, latest = 0, 0
     for batch in batches:
         if not len(batch.events):
             continue
-        first = int(batch.events.min())
+        first = int(batch.events.min()) // _DAY * _DAY
         if held and count >= _BATCH_ROWS and first > latest:
             yield joined_rows(held), first
             held, count = [], 0

@@ -56,7 +56,7 @@ class VisibleTiles:
         self.single = bool((codes[1:] > codes[:-1]).all())
         """Whether there is one tile at most for each key and event hop: places then follow time."""
         lateness = self._knowns - self._events - 1
-        prompt = int(lateness.min(initial=0)) if len(lateness) else 0
+        prompt = int(lateness.min()) if len(lateness) else 0
         self._ends = self._places(points.hops - prompt)
         self._whole_to = self._first_gaps(lateness > prompt, prompt)
         self._starts: dict[int | None, Integers] = {}
