@@ -72,6 +72,16 @@ class Totals:
         carries[1:] += np.cumsum(self.high)
         return Totals(carries, low)
 
+    @property
+    def always_fit(self) -> bool:
+        """Whether any of these add up to less than 128 bits, by the greatest of them."""
+        greatest = max(int(self.high.max(initial=0)), -int(self.high.min(initial=0))) + 1
+        return greatest * len(self) < 1 << (_WORD - 1)
+
+    def halves(self) -> tuple[Totals, Totals]:
+        """The high words and the low words, each as totals: their sums tell a sum that does not fit 128 bits."""
+        return Totals.of_integers(self.high), Totals(np.zeros_like(self.high), self.low)
+
     def integers(self) -> Integers:
         """As 64-bit integers. Raises OverflowError where one does not fit."""
         values = self.low.view(np.int64)

@@ -92,7 +92,10 @@ class _Merge:
         """A feature computed from its merged state: the one place where a state becomes a value."""
         window = feature.window
         assert window is not None  # noqa: S101 - only windowed features come here
-        values = _COMPUTED[window.function](self, feature)
+        try:
+            values = _COMPUTED[window.function](self, feature)
+        except OverflowError as error:
+            raise _too_great(self._view, feature) from error
         array = values if isinstance(values, pa.Array) else pa.array(values)
         return array.cast(arrow_type(feature.dtype))
 
@@ -176,12 +179,20 @@ class _Merge:
     def _added(self, feature: ResolvedFeature, part: Part) -> Totals:
         return self._total(self._state(feature, part), feature_hops(self._view, feature))
 
-    def _running_total(self, name: str) -> tuple[Totals, Totals]:
+    def _running_total(self, name: str) -> tuple[Totals, Totals, bool]:
         values = Totals.of(self._placed(name))
-        return values, values.running()
+        return values, values.running(), values.always_fit
 
     def _merged_total(self, name: str, window: int | None) -> Totals:
-        values, running = self._running(name)
+        values, running, fit = self._running(name)
+        if not fit:
+            high, low = values.halves()
+            carried = Totals.of_integers(self._summed(low, low.running(), window).high)
+            (self._summed(high, high.running(), window) + carried).integers()
+        return self._summed(values, running, window)
+
+    def _summed(self, values: Totals, running: Totals, window: int | None) -> Totals:
+        """The sums over the tiles that count, modulo 2**128."""
         starts, ends = self._visible.ranges(window)
         total = running.take(ends) - running.take(starts)
         for some, owners, places in self._visible.others(window):
@@ -248,6 +259,13 @@ class _Merge:
         best, found = self._best(feature, rank_at * sign, present)
         chosen = places[np.where(found, best * sign, 0)] if len(places) else np.zeros(self._size, np.int64)
         return _taken(value, chosen, found)
+
+
+def _too_great(view: ResolvedView, feature: ResolvedFeature) -> QueryError:
+    return QueryError(
+        f"{view.name}:{feature.name}: the sum over a window is too great. Sums of integers must fit 64 bits, those of "
+        "floating-point numbers must stay below 8.6e19. Scale the values down in the aggregate's expression."
+    )
 
 
 def _taken(column: Column, places: Integers, found: npt.NDArray[np.bool_]) -> pa.Array:

@@ -181,7 +181,7 @@ def test_a_random_sample_of_the_years_flights_equals_the_brute_force_count_in_ev
     project: SmallProject,
 ) -> None:
     flights = pq.read_table(project.data / "spine.parquet")
-    sample = flights.take(random.Random(2013).sample(range(flights.num_rows), SAMPLE))  # noqa: S311 - a sample, no secret
+    sample = flights.take(random.Random(2013).sample(range(flights.num_rows), SAMPLE))
     features = project.service("arrival_delay_v1")
 
     manifest = project.pull(sample, features, now=NOW, timestamp="event_timestamp")

@@ -193,7 +193,7 @@ def test_a_killed_step_on_redis_is_finished_by_running_it_again(
 
 
 def _killed_at_calls_by_chance(told: Told, name: str, folder: Path) -> None:
-    chance = random.Random(None if DEEP else name)  # noqa: S311 - chance, not secrecy
+    chance = random.Random(None if DEEP else name)
     for number in range(DEEP or FEW):
         fault = Fault(ANY, chance.randint(1, len(told.chapters[name].whole.calls)), after=chance.random() < 0.5)
         way = Way(fault, settings=told.store.settings)
@@ -218,7 +218,7 @@ def test_a_step_on_redis_killed_at_any_of_its_calls_is_finished_by_running_it_ag
 
 @pytest.mark.parametrize("name", STORY)
 def test_a_step_killed_at_any_moment_is_finished_by_running_it_again(embedded: Told, tmp_path: Path, name: str) -> None:
-    chance = random.Random(None if DEEP else name)  # noqa: S311 - chance, not secrecy
+    chance = random.Random(None if DEEP else name)
     for number in range(DEEP or 1):
         seconds = chance.uniform(0, embedded.chapters[name].seconds)
         killed = _killed_and_repeated(embedded, name, tmp_path / str(number), Way(seconds=seconds))

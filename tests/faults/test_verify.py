@@ -104,7 +104,7 @@ def test_a_project_that_nobody_touched_is_whole(story: Story) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_damage_is_found_and_named(story: Story, seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 - a test's dice
+    chance = random.Random(seed)
     files = stored(story)
     hit = chance.sample(files, k=chance.choice([1, 1, 1, 2, 5]))
     how = {file: damaged_by(chance, file) for file in hit}
@@ -118,7 +118,7 @@ def test_every_damage_is_found_and_named(story: Story, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_look_at_sizes_finds_all_but_flipped_bits(story: Story, seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 - a test's dice
+    chance = random.Random(seed)
     file = chance.choice(stored(story))
     file.write_bytes(file.read_bytes()[:-1])
 
@@ -230,7 +230,7 @@ def test_rebuilding_names_every_file_that_is_missing_or_damaged(story: Story) ->
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_flipped_bit_never_changes_a_rebuilt_dataset_in_silence(story: Story, seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 - a test's dice
+    chance = random.Random(seed)
     file = chance.choice(of_version(story, 2))
     content = bytearray(file.read_bytes())
     place = chance.randrange(len(content) * 8)

@@ -80,7 +80,7 @@ class World:
     @classmethod
     def begun(cls, folder: Path, engine: Engine, seed: int) -> World:
         """With a source and the first definitions applied."""
-        world = cls(open_small_project(folder, engine), random.Random(seed))  # noqa: S311 - a test's dice
+        world = cls(open_small_project(folder, engine), random.Random(seed))
         world.append()
         world.apply()
         return world

@@ -26,7 +26,10 @@ VALUES: dict[str, tuple[pa.DataType, tuple[Any, ...]]] = {
     "the greatest integers": (pa.int64(), (GREATEST - 2, GREATEST - 1, GREATEST, LEAST, LEAST + 1)),
     "small integers": (pa.int8(), (-128, -1, 0, 1, 127)),
     "texts": (pa.string(), ("", "a", "b", "B", "é", "e\u0301", "a:b", "\U0001f6eb")),
-    "dates": (pa.date32(), (date(1969, 12, 31), date(1970, 1, 1), date(2024, 2, 29), date(1, 1, 1), date(9999, 12, 31))),
+    "dates": (
+        pa.date32(),
+        (date(1969, 12, 31), date(1970, 1, 1), date(2024, 2, 29), date(1, 1, 1), date(9999, 12, 31)),
+    ),
     "booleans": (pa.bool_(), (True, False)),
     "moments": (MOMENT, (EPOCH, EPOCH - timedelta(microseconds=1), EPOCH + timedelta(days=19_000))),
 }

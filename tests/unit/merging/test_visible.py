@@ -49,9 +49,7 @@ def visible_of(tiles: list[_Tile], points: list[tuple[int, int]]) -> VisibleTile
 def counted(visible: VisibleTiles, count: int, window: int | None) -> list[list[int]]:
     """For each point the tiles that count, as places in the order in which they were given."""
     order = np.arange(count)[visible.order].tolist()
-    found = [
-        [order[place] for place in range(start, end)] for start, end in zip(*visible.ranges(window), strict=True)
-    ]
+    found = [[order[place] for place in range(start, end)] for start, end in zip(*visible.ranges(window), strict=True)]
     for some, owners, places in visible.others(window):
         assert (np.diff(owners) >= 0).all()
         for owner, place in zip(owners.tolist(), places.tolist(), strict=True):
