@@ -80,13 +80,18 @@ class MergeJoin:
     def _row_level(self, use: ViewUse, request: JoinRequest, asked: Asked) -> Columns:
         view, points = request.features.view(use.view), asked.points
         life = None if view.ttl is None else view.ttl // MICROSECOND
-        since = None if life is None else int(points.moments.min(initial=0)) - life
-        until = int(points.moments.max(initial=0))
-        files = self._reader.files(request.tables[view.name], since=since, until=until)
+        files = self._files_for(points.moments, life, request.tables[view.name])
         features = arrow_schema(tuple(Column(name, view.feature(name).dtype) for name in use.features))
         rows = _RowLevel(self._reader, view, files, features)
         places = asked.places(rows.newest(asked, request.knowledge).alive(points.moments, life))
         return rows.taken(places)
+
+    def _files_for(self, moments: Integers, life: int | None, table: ParquetFiles) -> list[TableFile]:
+        """The files with rows that can be an answer at some moment."""
+        if not len(moments):
+            return []
+        since = None if life is None else int(moments.min()) - life
+        return self._reader.files(table, since=since, until=int(moments.max()))
 
     def _windowed(self, use: ViewUse, request: JoinRequest, asked: Asked) -> Columns:
         view = request.features.view(use.view)

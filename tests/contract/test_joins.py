@@ -1,0 +1,182 @@
+"""What a point-in-time join promises: a row for each row of the spine, with what was known, from tables as they lie."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from featurestore.adapters.merge_join import MergeJoin
+from featurestore.compiler.hops import HOP
+from featurestore.compiler.tiles import EVENT_HOP, KNOWN_HOP
+from featurestore.errors import DatasetGone
+from featurestore.graph.resolved import ResolvedView
+from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
+from featurestore.ports.engine import ParquetFiles
+from featurestore.ports.joins import JoinRequest, Knowledge, PointInTimeJoin
+from featurestore.spec.aggregate import Function
+from featurestore.spec.dtypes import DType
+from tests.property.oracle import Row, newest, same
+from tests.stored_tables import NOTHING, feature_set, row_level_view, spine_of, stored
+from tests.unit.merging.tiles_by_hand import drawn_events, tile_table, view_of
+
+HOUR, MINUTE, DAY = timedelta(hours=1), timedelta(minutes=1), timedelta(days=1)
+TICK = timedelta(microseconds=1)
+LEAP_DAY = datetime(2024, 2, 28, tzinfo=UTC)
+BEFORE_1970 = datetime(1969, 12, 30, tzinfo=UTC)
+KEYS: dict[str, dict[str, tuple[DType, tuple[Any, ...]]]] = {
+    "none": {},
+    "dense": {"n": (DType.INT64, tuple(range(-2, 5)))},
+    "extreme": {"n": (DType.INT64, (-(2**63), 2**63 - 1, 0, -1))},
+    "text": {"s": (DType.STRING, ("", "a", "é", "e\u0301", "\U0001f6eb"))},
+    "several": {
+        "n": (DType.INT32, (-7, 0, 2**31 - 1)),
+        "s": (DType.STRING, ("a", "b")),
+        "d": (DType.DATE, (date(1969, 12, 31), date(2024, 2, 29))),
+        "b": (DType.BOOL, (True, False)),
+    },
+}
+FEATURES = {"x": DType.FLOAT64, "t": DType.STRING}
+
+
+@pytest.fixture(params=[1, 3], ids=["one thread", "three threads"])
+def joins(request: pytest.FixtureRequest) -> Iterator[PointInTimeJoin]:
+    joins = MergeJoin(threads=request.param)
+    yield joins
+    joins.close()
+
+
+def drawn_moment(chance: random.Random, origin: datetime) -> datetime:
+    return origin + chance.randrange(72) * HOUR + chance.choice((NOTHING, NOTHING, TICK, -TICK, 10 * MINUTE))
+
+
+def drawn_key(chance: random.Random, kind: str, *, nulls: bool = False) -> tuple[Any, ...]:
+    return tuple(chance.choice((*values, *([None] if nulls else []))) for _, values in KEYS[kind].values())
+
+
+def drawn_rows(chance: random.Random, view: ResolvedView, kind: str, origin: datetime, count: int) -> list[Row]:
+    """Rows, one for each key, event and known timestamp. Where rows say it themselves, some were known late."""
+    rows = {}
+    for number in range(count):
+        key, event = drawn_key(chance, kind), drawn_moment(chance, origin)
+        late = chance.choice((NOTHING, NOTHING, 30 * HOUR, -HOUR)) if view.delay is None else view.delay
+        values: dict[str, object] = {
+            "x": chance.choice((float(number), -0.0, None)),
+            "t": chance.choice((str(number), None)),
+        }
+        rows[key, event, late] = Row(key, event, event + late, values)
+    return list(rows.values())
+
+
+def written(view: ResolvedView, rows: list[Row], folder: Path, chance: random.Random) -> ParquetFiles:
+    names = [key.name for key in view.keys]
+    stored_rows = [
+        {**dict(zip(names, row.key, strict=True)), EVENT_TIMESTAMP: row.event, KNOWN_AT: row.known, **row.values}
+        for row in rows
+    ]
+    return stored(view, stored_rows, folder, chance)
+
+
+def joined(
+    joins: PointInTimeJoin, view: ResolvedView, spine: pa.Table, files: ParquetFiles, knowledge: Knowledge
+) -> list[dict[str, Any]]:
+    request = JoinRequest(feature_set(view), spine, {view.name: files}, {}, knowledge)
+    rows: list[dict[str, Any]] = joins.join(request).to_pylist()
+    return rows
+
+
+@pytest.mark.parametrize("origin", [LEAP_DAY, BEFORE_1970])
+@pytest.mark.parametrize("delay", [NOTHING, HOUR, 2 * DAY, None])
+@pytest.mark.parametrize("kind", KEYS)
+def test_each_row_of_the_spine_gets_the_newest_row_that_was_known(
+    joins: PointInTimeJoin, kind: str, delay: timedelta | None, origin: datetime, tmp_path: Path
+) -> None:
+    chance = random.Random(f"{kind} {delay} {origin}")
+    for number in range(5):
+        view = row_level_view(
+            {name: dtype for name, (dtype, _) in KEYS[kind].items()}, FEATURES, delay=delay,
+            ttl=chance.choice((None, HOUR, 26 * HOUR)), publish_delay=chance.choice((NOTHING, 10 * MINUTE)),
+        )  # fmt: skip
+        rows = drawn_rows(chance, view, kind, origin, chance.choice((0, 1, 80)))
+        files = written(view, rows, tmp_path / str(number), chance)
+        asked = [(drawn_key(chance, kind, nulls=True), drawn_moment(chance, origin)) for _ in range(60)]
+
+        found = joined(joins, view, spine_of(view, asked), files, Knowledge.KNOWN)
+        leaking = joined(joins, view, spine_of(view, asked), files, Knowledge.EVENT_TIME_ONLY)
+
+        for answers, known in ((found, True), (leaking, False)):
+            seen = rows if known else [Row(row.key, row.event, row.event, row.values) for row in rows]
+            for (key, moment), answer in zip(asked, answers, strict=True):
+                published = view.publish_delay if known else NOTHING
+                row = _last_known(rows, seen, key, moment, view.ttl, published)
+                for name in FEATURES:
+                    assert same(answer[f"rows__{name}"], None if row is None else row.values[name]), (key, moment)
+
+
+def _last_known(
+    rows: list[Row], seen: list[Row], key: tuple[Any, ...], moment: datetime, ttl: timedelta | None, delay: timedelta
+) -> Row | None:
+    """The newest row; where two happened at once, the one with the greater known timestamp, also if all are seen."""
+    known = {id(as_seen): row for as_seen, row in zip(seen, rows, strict=True)}
+    visible = [row for row in seen if newest([row], key, moment, ttl=ttl, publish_delay=delay)]
+    return max((known[id(row)] for row in visible), key=lambda row: (row.event, row.known), default=None)
+
+
+@pytest.mark.parametrize("kind", ["none", "text"])
+def test_an_empty_spine_and_a_table_without_files_give_no_answers(
+    joins: PointInTimeJoin, kind: str, tmp_path: Path
+) -> None:
+    chance = random.Random(0)
+    view = row_level_view({name: dtype for name, (dtype, _) in KEYS[kind].items()}, FEATURES)
+    nothing = written(view, [], tmp_path / "nothing", chance)
+    something = written(view, drawn_rows(chance, view, kind, LEAP_DAY, 9), tmp_path / "something", chance)
+    asked = [(drawn_key(chance, kind), LEAP_DAY + 3 * DAY)]
+
+    assert joined(joins, view, spine_of(view, []), nothing, Knowledge.KNOWN) == []
+    assert joined(joins, view, spine_of(view, []), something, Knowledge.KNOWN) == []
+    assert joined(joins, view, spine_of(view, asked), nothing, Knowledge.KNOWN) == [{"rows__x": None, "rows__t": None}]
+
+
+@pytest.mark.parametrize("delay", [NOTHING, None])
+def test_a_spine_of_null_keys_gets_nulls(joins: PointInTimeJoin, delay: timedelta | None, tmp_path: Path) -> None:
+    chance = random.Random(0)
+    view = row_level_view({"s": DType.STRING}, FEATURES, delay=delay)
+    files = written(view, drawn_rows(chance, view, "text", LEAP_DAY, 9), tmp_path / "files", chance)
+
+    found = joined(joins, view, spine_of(view, [((None,), LEAP_DAY)] * 2), files, Knowledge.KNOWN)
+
+    assert found == [{"rows__x": None, "rows__t": None}] * 2
+
+
+def test_a_file_that_is_gone_is_told(joins: PointInTimeJoin, tmp_path: Path) -> None:
+    chance = random.Random(0)
+    view = row_level_view({}, FEATURES)
+    files = written(view, drawn_rows(chance, view, "none", LEAP_DAY, 9), tmp_path / "files", chance)
+    Path(files.paths[0]).unlink()
+
+    with pytest.raises(DatasetGone, match=files.paths[0]):
+        joined(joins, view, spine_of(view, [((), LEAP_DAY + 9 * DAY)]), files, Knowledge.KNOWN)
+
+
+def test_window_values_answer_at_the_hops_that_points_name(joins: PointInTimeJoin, tmp_path: Path) -> None:
+    events = [event for event in drawn_events(random.Random(3), (1, 2, 3, None), 60, -6) if event.key == 0]
+    view = view_of(DType.INT64, [(Function.SUM, None), (Function.COUNT, None)])
+    table = tile_table(view, events).drop_columns("key").rename_columns(
+        {"hop": EVENT_HOP, "known_hop": KNOWN_HOP}
+    )  # fmt: skip
+    pq.write_table(table, tmp_path / "tiles.parquet")
+    files = ParquetFiles((str(tmp_path / "tiles.parquet"),), table.schema)
+    points = pa.table({HOP: pa.array([3, -50, 3, 40, 0])})
+
+    found = joins.window_values(view, view.features, points, files).to_pylist()
+
+    for hop, row in zip([3, -50, 3, 40, 0], found, strict=True):
+        inside = [e for e in events if hop - 4 <= e.hop < hop and e.known_hop <= hop and e.value is not None]
+        assert row["count_None_4"] == len(inside)
+        assert row["sum_None_4"] == (sum(event.value for event in inside) if inside else None)
