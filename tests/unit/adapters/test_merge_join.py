@@ -28,7 +28,7 @@ from tests.unit.merging.tiles_by_hand import drawn_events, tile_table, view_of
 
 START = datetime(2023, 12, 30, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-LIMITS = {"_PASS_ROWS": 7, "_BATCH_ROWS": 3, "_LEAST_BATCHES": 9, "_KEPT_VALUES": 0}
+LIMITS = {"_PASS_ROWS": 7, "_BATCH_ROWS": 3, "_LEAST_BATCHES": 9, "_KEPT_VALUES": 0, "_BLOCK_ROWS": 4}
 
 
 @pytest.fixture
@@ -88,7 +88,9 @@ def test_a_spine_in_pieces_gets_the_answers_of_the_whole(
     assert pa.concat_tables(pieces).combine_chunks().equals(joins.join(asked).combine_chunks())
 
 
-@pytest.mark.parametrize("limits", [{"_PASS_ROWS": 5}, {"_BATCH_ROWS": 1, "_LEAST_BATCHES": 50}, LIMITS])
+@pytest.mark.parametrize(
+    "limits", [{"_PASS_ROWS": 5}, {"_BLOCK_ROWS": 4}, {"_BATCH_ROWS": 1, "_LEAST_BATCHES": 50}, LIMITS]
+)
 def test_windows_are_merged_in_passes_with_the_same_outcome(
     joins: MergeJoin, limits: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
