@@ -106,15 +106,9 @@ class _Merge:
         total, empty = self._added(feature, Part.SUM), self._counted(feature) == 0
         if self._is_float(feature):
             return pa.array(self._with_specials(feature, total), mask=empty)
-        try:
-            if feature.dtype.kind is Kind.DECIMAL:
-                return pc.if_else(pa.array(empty), None, total.decimals(feature.dtype.scale))
-            return pa.array(total.integers(), mask=empty)
-        except OverflowError as error:
-            raise QueryError(
-                f"A sum of '{feature.name}' of view '{self._view.name}' is too great for {feature.dtype.value}: "
-                "CAST what is added up to DOUBLE or DECIMAL(38, 0)."
-            ) from error
+        if feature.dtype.kind is Kind.DECIMAL:
+            return pc.if_else(pa.array(empty), None, total.decimals(feature.dtype.scale))
+        return pa.array(total.integers(), mask=empty)
 
     def mean(self, feature: ResolvedFeature) -> pa.Array:
         total, counted = self._added(feature, Part.SUM), self._counted(feature)
@@ -263,8 +257,9 @@ class _Merge:
 
 def _too_great(view: ResolvedView, feature: ResolvedFeature) -> QueryError:
     return QueryError(
-        f"{view.name}:{feature.name}: the sum over a window is too great. Sums of integers must fit 64 bits, those of "
-        "floating-point numbers must stay below 8.6e19. Scale the values down in the aggregate's expression."
+        f"{view.name}:{feature.name}: a sum over a window is too great. Sums of integers must fit 64 bits, those of "
+        "decimals 38 digits, those of floating-point numbers must stay below 8.6e19: CAST what is added up to "
+        "DECIMAL(38, 0) or DOUBLE, or scale it down, in the aggregate's expression."
     )
 
 

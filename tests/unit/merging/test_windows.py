@@ -138,7 +138,7 @@ def event(hop: int, value: Any) -> Event:
 def test_a_sum_that_is_too_great_is_refused_with_its_feature(kind: str, values: tuple[Any, ...]) -> None:
     events = [event(hop, value) for hop, value in enumerate(values)]
 
-    with pytest.raises(QueryError, match=r"w:sum_None_4: .* too great.* expression"):
+    with pytest.raises(QueryError, match=r"w:sum_None_4: a sum .* too great.* expression"):
         merged(kind, events, [(0, len(values))])
 
 
