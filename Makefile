@@ -35,7 +35,8 @@ test: $(ALL) ## all tests (installs redis-server and postgresql with apt-get if 
 	@$(BIN)/pytest
 	@echo "All tests passed. See the whole story next: make demo"
 
-# Properties on twenty times as many examples, each step killed 200 times, a thousand histories.
+# Properties on twenty times as many examples, larger ones (at least ten million cells are compared with the oracle),
+# each step killed 200 times, a thousand histories.
 test-deep: export KNOWNAT_PROPERTY_EXAMPLES ?= 20
 test-deep: export KNOWNAT_KILLS ?= 200
 test-deep: export KNOWNAT_HISTORIES ?= 1000

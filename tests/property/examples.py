@@ -9,7 +9,8 @@ import os
 
 from hypothesis import HealthCheck, Phase, settings
 
-_TIMES = int(os.environ.get("KNOWNAT_PROPERTY_EXAMPLES", "1"))
+TIMES = int(os.environ.get("KNOWNAT_PROPERTY_EXAMPLES", "1"))
+IS_DEEP = TIMES > 1
 
 # Shrinking an example of a second or so takes minutes: only on request (KNOWNAT_PROPERTY_SHRINK=1).
 _PHASES = [Phase.explicit, Phase.generate, *([Phase.shrink] if os.environ.get("KNOWNAT_PROPERTY_SHRINK") else [])]
@@ -17,10 +18,15 @@ _PHASES = [Phase.explicit, Phase.generate, *([Phase.shrink] if os.environ.get("K
 
 def examples(count: int) -> settings:
     return settings(
-        max_examples=count * _TIMES,
-        derandomize=_TIMES == 1,
+        max_examples=count * TIMES,
+        derandomize=TIMES == 1,
         deadline=None,
         database=None,
         phases=_PHASES,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
+
+
+def few_examples(count: int) -> settings:
+    """For what takes long: a deep run tries fewer more."""
+    return settings(examples(count), max_examples=count * max(1, TIMES // 4))

@@ -10,7 +10,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NOTHING = timedelta(0)
@@ -104,7 +106,21 @@ def _of_some(function: str, present: Sequence[object]) -> object:
     if function in ("var", "std"):
         variance = _variance(present)
         return variance if variance is None or function == "var" else math.sqrt(variance)
+    if isinstance(present[0], Decimal):
+        return _of_decimals(function, [value for value in present if isinstance(value, Decimal)])
     return _total(present) if function == "sum" else float(_total(present)) / len(present)
+
+
+def _of_decimals(function: str, present: Sequence[Decimal]) -> Decimal | float:
+    """A sum of decimals is exact; their mean is that of their digits, divided once."""
+    total, units = sum(present, Decimal(0)), 10 ** -int(present[0].as_tuple().exponent)
+    return total if function == "sum" else float(int(total * units)) / (len(present) * float(units))
+
+
+def last_of(values: Sequence[object], count: int) -> list[object] | None:
+    """The last few of the values that are not null, which come in their order."""
+    present = [value for value in values if value is not None]
+    return present[-count:] or None
 
 
 def percentile_of(values: Sequence[object], percent: float) -> float | None:
@@ -140,9 +156,12 @@ def tie_order(values: dict[str, object]) -> tuple[object, ...]:
 
 
 def rank(value: object) -> tuple[int, object]:
-    """Null is less than anything, NaN greater than any number, and -0.0 is 0.0."""
+    """Null is less than anything, NaN greater than any number, and -0.0 is 0.0. Lists are compared item by item, where
+    null is greater than anything."""
     if value is None:
         return (0, 0)
+    if isinstance(value, list):
+        return (1, [(3, 0) if item is None else rank(item) for item in value])
     return (2, 0) if isinstance(value, float) and math.isnan(value) else (1, value)
 
 
@@ -154,6 +173,7 @@ def _total(present: Sequence[object]) -> float | int:
     return sum(special) if special else float(sum((_rounded(value) for value in numbers), Fraction(0)))
 
 
+@cache
 def _rounded(value: float) -> Fraction:
     """To the nearest multiple of 1/FRACTION, halves away from zero."""
     scaled = abs(Fraction(value)) * FRACTION
@@ -163,6 +183,8 @@ def _rounded(value: float) -> Fraction:
 
 def same(left: object, right: object) -> bool:
     """Equal to the bit and of one type: NaN is NaN, and 0.0 is not -0.0."""
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(same(a, b) for a, b in zip(left, right, strict=True))
     if isinstance(left, float) and isinstance(right, float):
         if math.isnan(left) or math.isnan(right):
             return math.isnan(left) and math.isnan(right)

@@ -122,6 +122,14 @@ class SmallProject:
     def result(self, manifest: Manifest) -> pa.Table:
         return pq.read_table(BytesIO(b"".join(self.archive.objects.read(manifest.result))))
 
+    def stored(self, view: str) -> list[str]:
+        """The rows of a view's table as they are stored, in an order of their own."""
+        files = self.offline.tables.snapshot(self.graph.view(view).table).files
+        rows = pa.concat_tables(
+            [files.schema.empty_table(), *(_stored_file(path, files.schema) for path in files.paths)]
+        )
+        return sorted(map(repr, rows.to_pylist()))
+
     def materialize(self, until: datetime, *, full: bool = False) -> None:
         for view in self.graph.views:
             materialize(MaterializeRequest(view, until, full), self.offline, self.online, now=until)
@@ -130,17 +138,24 @@ class SmallProject:
         return lookup(prepare(features), rows, Asked(at), self.online.store, self.offline.engine)
 
 
+def _stored_file(path: str, schema: pa.Schema) -> pa.Table:
+    with pq.ParquetFile(path) as file:
+        return file.read().select(schema.names).cast(schema)
+
+
 @contextmanager
-def small_project(engine: Engine, store: OnlineStore | None = None) -> Iterator[SmallProject]:
+def small_project(engine: Engine, store: OnlineStore | None = None, *, threads: int = 2) -> Iterator[SmallProject]:
     """A project in a folder of its own, which goes when the block ends: hypothesis runs one test many times."""
     folder = Path(mkdtemp(prefix="knownat-property-"))
     try:
-        yield open_small_project(folder, engine, store)
+        yield open_small_project(folder, engine, store, threads=threads)
     finally:
         shutil.rmtree(folder)
 
 
-def open_small_project(folder: Path, engine: Engine, store: OnlineStore | None = None) -> SmallProject:
+def open_small_project(
+    folder: Path, engine: Engine, store: OnlineStore | None = None, *, threads: int = 2
+) -> SmallProject:
     (folder / "objects").mkdir()
     return SmallProject(
         data=folder / "data",
@@ -150,7 +165,7 @@ def open_small_project(folder: Path, engine: Engine, store: OnlineStore | None =
             DeltaOfflineStore(folder / "tables"),
             local_sources(folder / "data"),
             MemoryCoverage(),
-            MergeJoin(threads=2),
+            MergeJoin(threads=threads),
             Ledger(DeltaLog(folder / "tables"), LocalTableFiles(folder / "tables"), MemoryCommits()),
         ),
         online=OnlineSide(store or MemoryOnlineStore(), MemoryMaterializations(), "memory"),
