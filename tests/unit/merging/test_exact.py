@@ -145,3 +145,13 @@ def test_halves_are_rounded_to_even_also_where_only_the_last_digit_decides() -> 
     for low in (0, 1, 2**11, 2**11 - 1, 2**11 + 1):
         value = (2**53 + 1) * 2**64 + low  # between two doubles; the lowest digits decide
         assert totals([value]).doubles()[0] == float(Fraction(value))
+
+
+@pytest.mark.parametrize("rest", [0, 1])
+def test_digits_far_below_128_bits_decide_a_half(rest: int) -> None:
+    total_of_squares = (2**53 + 1) * 2**192 + rest
+    squares = [totals([part]) for part in (2**53 + 1, 0, 0, 0, rest)]
+
+    found = variance(array([2]), totals([0]), squares, SHIFTS, 0)
+
+    assert found[0] == float(2 * total_of_squares) / 2
