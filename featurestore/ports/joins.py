@@ -31,6 +31,7 @@ class Knowledge(Enum):
 @dataclass(frozen=True, slots=True)
 class JoinRequest:
     """A spine (MOMENT and the join columns, already of the keys' types) and the views' tables, by the views' names.
+    A table's file holds rows of one UTC day, its partition, in any order; a day may lie in several files.
 
     `answers_until` says, by view, the last moment that its table answers in full. Asked about later ones, a windowed
     view answers with its values at that moment, as the online store does that is filled so far.
