@@ -10,12 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from sqlglot import exp
-from sqlglot.optimizer.scope import traverse_scope
-
 from featurestore.errors import SourceDrift
+from featurestore.graph.edges import columns_read
 from featurestore.graph.resolved import ResolvedSource, ResolvedView, SourceColumn, SourceField
-from featurestore.graph.sql_text import read_query
 
 Fields = tuple[SourceField, ...]
 
@@ -43,7 +40,7 @@ def _drifts(view: ResolvedView, source: ResolvedSource, present: Fields) -> Iter
         for field in source.fields
         if field.name.lower() not in now or _plain(now[field.name.lower()]) != _plain(field.type)
     ]
-    read = _columns_read(view) if changed else frozenset()
+    read = columns_read(view.query) if changed else frozenset()
     for field in changed:
         column = SourceColumn(source.name.lower(), field.name.lower())
         if column in read:
@@ -63,16 +60,6 @@ def _plain(type_name: str) -> str:
     if items := _SIZED.fullmatch(type_name):
         return f"{items[2]} of {_plain(items[1])}"
     return _SAME.get(type_name, type_name)
-
-
-def _columns_read(view: ResolvedView) -> frozenset[SourceColumn]:
-    """The columns of sources that the view's query needs, all in small letters."""
-    return frozenset(
-        SourceColumn(table.name.lower(), column.name.lower())
-        for scope in traverse_scope(read_query(view.query))
-        for column in scope.columns
-        if isinstance(table := scope.sources.get(column.table), exp.Table)
-    )
 
 
 def _broken(view: ResolvedView, column: SourceColumn) -> tuple[str, ...]:

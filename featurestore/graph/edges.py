@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sqlglot import exp
-from sqlglot.optimizer.scope import Scope
+from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from featurestore.graph.resolved import ColumnEdge, EdgeKind, SourceColumn
+from featurestore.graph.sql_text import read_query
 
 _ROW_CLAUSES = ("where", "group", "having", "qualify", "order", "distinct")
 
@@ -39,6 +40,16 @@ def indirect_columns(scope: Scope) -> Columns:
     for below in _below(scope):
         found |= indirect_columns(below)
     return frozenset(found)
+
+
+def columns_read(canonical: str) -> Columns:
+    """The columns of sources, and of views, that a canonical query needs, all in small letters."""
+    return frozenset(
+        SourceColumn(table.name.lower(), column.name.lower())
+        for scope in traverse_scope(read_query(canonical))
+        for column in scope.columns
+        if isinstance(table := scope.sources.get(column.table), exp.Table)
+    )
 
 
 def edges(direct: Iterable[SourceColumn], indirect: Iterable[SourceColumn]) -> tuple[ColumnEdge, ...]:
