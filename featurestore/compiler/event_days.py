@@ -1,4 +1,5 @@
 """Which sources' rows stay on their day: where a row of a source can only touch the view's rows of its own event day.
+A view that is read is a source in this.
 
 This decides how much is filled again when a part of a source changes. A source that is not proven to be so here is
 taken to touch everything its view holds, which is always enough.
@@ -39,10 +40,10 @@ def dated_sources(view: ResolvedView) -> frozenset[str]:
     read = [table.name.lower() for table in tree.find_all(exp.Table)]
     if any(read.count(name) != 1 for name in path.tables):
         return frozenset()
+    happened = {source.name: source.event_timestamp for source in view.sources}
+    happened |= {upstream.name: EVENT_TIMESTAMP for upstream in view.upstreams}
     return frozenset(
-        source.name
-        for source in view.sources
-        if (source.name.lower(), source.event_timestamp.lower()) == (path.tables[-1], path.column)
+        name for name, column in happened.items() if (name.lower(), column.lower()) == (path.tables[-1], path.column)
     )
 
 

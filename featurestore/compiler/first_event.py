@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from featurestore.compiler.stored_rows import view_rows
+from featurestore.compiler.stored_rows import readable_rows, view_rows
 from featurestore.compiler.trees import column, named
 from featurestore.graph.resolved import ResolvedView
 from featurestore.graph.written import EVENT_TIMESTAMP
 
 
 def is_dated_by_source(view: ResolvedView) -> bool:
-    """Whether the view's rows are those of one source, and happened when the source says."""
+    """Whether the view's rows are those of one source (or view), and happened when the source says."""
     rows = view_rows(view)
-    if not isinstance(rows.args["from_"].this, exp.Table) or len(view.sources) != 1:
+    timestamps = [*(source.event_timestamp for source in view.sources), *(EVENT_TIMESTAMP for _ in view.upstreams)]
+    if not isinstance(rows.args["from_"].this, exp.Table) or len(timestamps) != 1:
         return False
     happened = next(select for select in rows.selects if select.alias_or_name == EVENT_TIMESTAMP)
-    [source] = view.sources
-    return [column.name.lower() for column in happened.find_all(exp.Column)] == [source.event_timestamp.lower()]
+    return [column.name.lower() for column in happened.find_all(exp.Column)] == [timestamps[0].lower()]
 
 
 def first_event_rows(view: ResolvedView) -> exp.Select:
     """The view's earliest event timestamp, in one row."""
     earliest = named(exp.Min(this=column(EVENT_TIMESTAMP)), EVENT_TIMESTAMP)
-    return exp.select(earliest).from_(view_rows(view).subquery("view_rows"))
+    return exp.select(earliest).from_(readable_rows(view).subquery("view_rows"))

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlglot import exp
 
-from featurestore.compiler.stored_rows import EVENT_DAY, view_rows
+from featurestore.compiler.stored_rows import EVENT_DAY, readable_rows
 from featurestore.compiler.trees import cast_to, column, moment, named, not_null
 from featurestore.graph.resolved import ResolvedView
 from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
@@ -21,7 +21,7 @@ def late_days(view: ResolvedView, *, since: datetime, until: datetime) -> exp.Se
     day = cast_to(column(EVENT_TIMESTAMP), "DATE")
     return (
         exp.select(named(day, EVENT_DAY), named(exp.Max(this=column(KNOWN_AT)), KNOWN_AT))
-        .from_(view_rows(view).subquery("source_rows"))
+        .from_(readable_rows(view).subquery("source_rows"))
         .where(
             column(KNOWN_AT) > moment(since),
             column(KNOWN_AT) <= moment(until),
@@ -38,7 +38,7 @@ def rows_of_days(view: ResolvedView, intervals: IntervalSet) -> exp.Select:
     inside = exp.or_(*(_inside(interval) for interval in intervals))
     return (
         exp.select(named(day, EVENT_DAY), named(exp.Count(this=exp.Star()), ROWS))
-        .from_(view_rows(view).subquery("source_rows"))
+        .from_(readable_rows(view).subquery("source_rows"))
         .where(inside, *not_null([KNOWN_AT, *(key.name for key in view.keys)]))
         .group_by(day.copy())
     )

@@ -14,6 +14,7 @@ from featurestore.compiler.trees import (
     column,
     columns,
     function,
+    interval,
     items_present,
     moment,
     named,
@@ -31,20 +32,20 @@ EVENT_DAY = "event_day"
 _SOURCE_ROWS = "__source_rows"
 
 
-def stored_rows(view: ResolvedView, interval: Interval) -> exp.Select:
-    """The rows of `interval`, with the partition column, sorted by key and time.
+def stored_rows(view: ResolvedView, inside: Interval) -> exp.Select:
+    """The rows of the interval `inside`, with the partition column, sorted by key and time.
 
     Rows without an event timestamp, a known timestamp or a key are left out: `rejected_rows` counts them.
     """
     keys = [key.name for key in view.keys]
-    inside = exp.and_(
-        column(EVENT_TIMESTAMP) >= moment(interval.start),
-        column(EVENT_TIMESTAMP) < moment(interval.end),
+    within = exp.and_(
+        column(EVENT_TIMESTAMP) >= moment(inside.start),
+        column(EVENT_TIMESTAMP) < moment(inside.end),
         *not_null([KNOWN_AT, *keys]),
     )
     values = [*view.keys, *(view.inputs if view.is_windowed else view.stored_values)]
     selected = [*columns([EVENT_TIMESTAMP, KNOWN_AT]), *(_stored(view, value.name, value.dtype) for value in values)]
-    rows = _source_rows(view, exp.select(*selected).from_(table(_SOURCE_ROWS)).where(inside))
+    rows = _source_rows(view, exp.select(*selected).from_(table(_SOURCE_ROWS)).where(within))
     return tiles(view, rows) if view.is_windowed else _distinct_rows(view, rows)
 
 
@@ -61,12 +62,25 @@ def rejected_rows(view: ResolvedView) -> exp.Select:
 
 
 def view_rows(view: ResolvedView) -> exp.Query:
-    """The view's own query, as a tree over its sources."""
+    """The view's own query, as a tree over what it reads."""
     return read_query(view.query)
 
 
+def readable_rows(view: ResolvedView) -> exp.Query:
+    """The view's rows as an engine reads them: what is stored of a view that it reads is known to others only after
+    that view's publish delay."""
+    tree = view_rows(view)
+    delayed = {upstream.name: upstream.publish_delay for upstream in view.upstreams if upstream.publish_delay}
+    for read in list(tree.find_all(exp.Table)) if delayed else ():
+        if read.name in delayed:
+            known = named(exp.Add(this=column(KNOWN_AT), expression=interval(delayed[read.name])), KNOWN_AT)
+            rows = exp.select(exp.Star(replace=[known])).from_(table(read.name))
+            read.replace(rows.subquery(exp.to_identifier(read.alias_or_name, quoted=True)))
+    return tree
+
+
 def _source_rows(view: ResolvedView, select: exp.Select) -> exp.Select:
-    return select.with_(exp.to_identifier(_SOURCE_ROWS, quoted=True), as_=view_rows(view))
+    return select.with_(exp.to_identifier(_SOURCE_ROWS, quoted=True), as_=readable_rows(view))
 
 
 def _stored(view: ResolvedView, name: str, dtype: DType) -> exp.Expr:

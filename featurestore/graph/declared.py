@@ -1,7 +1,8 @@
 """What a view is made from, as one key: two views with the same key resolve to equal records.
 
-The key covers the whole declaration, and the declarations and columns of every source that the view can read. It is
-found without reading any SQL, so a source whose name merely appears in the view's text counts as one it can read.
+The key covers the whole declaration, and the declarations and columns of every source that the view can read, by way of
+other views too. It is found without reading any SQL, so a source or view whose name merely appears in the view's text
+counts as one it can read.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from functools import cache
 
 import pyarrow as pa
 
+from featurestore.graph.chain_order import mentioned_views
 from featurestore.graph.fingerprint import fingerprint
 from featurestore.spec.declarations import Declarations
 from featurestore.spec.dtypes import DType
@@ -26,12 +28,29 @@ def view_keys(declarations: Declarations, schemas: Mapping[str, pa.Schema]) -> d
         source.name: fingerprint(_plain(source), _columns(schemas[source.name])) if source.name in schemas else None
         for source in declarations.sources
     }
-    keys: dict[str, str] = {}
+    alone: dict[str, str] = {}
     for view in declarations.views:
         read = [[name, key] for name, key in sources.items() if _can_read(view, name)]
         if all(key is not None for _, key in read):
-            keys[view.name] = fingerprint("declared view", _plain(view), read)
+            alone[view.name] = fingerprint("declared view", _plain(view), read)
+    mentioned = mentioned_views(declarations)
+    keys: dict[str, str] = {}
+    for name, key in alone.items():
+        upstreams = _reachable(name, mentioned)
+        if all(upstream in alone for upstream in upstreams):
+            keys[name] = fingerprint("chained view", key, [alone[one] for one in upstreams]) if upstreams else key
     return keys
+
+
+def _reachable(view: str, mentioned: Mapping[str, frozenset[str]]) -> list[str]:
+    """Every view that this one could read, directly or by way of others."""
+    found: set[str] = set()
+    waiting = [view]
+    while waiting:
+        new = mentioned[waiting.pop()] - found
+        found |= new
+        waiting += new
+    return sorted(found - {view})
 
 
 def _can_read(view: FeatureView, source: str) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeVar
 
 import pyarrow as pa
 
 from featurestore.errors import Problem
 from featurestore.graph.sql_text import UnreadableSql
+from featurestore.graph.upstream_view import Readable, UpstreamView
 from featurestore.graph.view_query import ViewQuery, view_query
 from featurestore.graph.written import WrittenView, read_view, tables, view_problems
 from featurestore.spec.declarations import Declaration, Declarations
@@ -65,11 +67,16 @@ def complete(declarations: Declarations) -> tuple[Declarations, list[Problem]]:
     return single, list(_duplicates(completed))
 
 
-def draft(declarations: Declarations, schemas: Mapping[str, pa.Schema]) -> tuple[Draft, list[Problem]]:
-    """Every view as a query, and what is wrong with those that are none. `schemas` are the sources' columns; views over
-    a source that could not be read are left out without a word: that problem has been told."""
+def draft(
+    declarations: Declarations,
+    schemas: Mapping[str, pa.Schema],
+    upstreams: Mapping[str, UpstreamView] = MappingProxyType({}),
+) -> tuple[Draft, list[Problem]]:
+    """Every view as a query, and what is wrong with those that are none. `schemas` are the columns of the sources and
+    of the views that can be read; views over one that could not be read are left out without a word: that problem has
+    been told. A source goes before a view of its name."""
     found: list[Problem] = []
-    sources = {source.name: source for source in declarations.sources}
+    sources: dict[str, Readable] = {**upstreams, **{source.name: source for source in declarations.sources}}
     drafts = []
     for view in declarations.views:
         drafted = _draft_view(view, sources, schemas)
@@ -81,7 +88,7 @@ def draft(declarations: Declarations, schemas: Mapping[str, pa.Schema]) -> tuple
 
 
 def _draft_view(
-    view: FeatureView, sources: Mapping[str, Source], schemas: Mapping[str, pa.Schema]
+    view: FeatureView, sources: Mapping[str, Readable], schemas: Mapping[str, pa.Schema]
 ) -> DraftView | tuple[Problem, ...]:
     try:
         written = read_view(view, sources, schemas)

@@ -72,6 +72,9 @@ def view_edges(view: ResolvedView) -> Iterator[LineageEdge]:
             yield LineageEdge(source_column_urn(edge.column.source, edge.column.column), urn, edge.kind)
     for source in view.sources:
         yield LineageEdge(f"source:{source.name}", view_urn(view))
+    for upstream in view.upstreams:
+        yield LineageEdge(view_urn(upstream), view_urn(view))
+        yield from view_edges(upstream)
 
 
 def on_demand_edges(feature: ResolvedOnDemand, views: Mapping[str, ResolvedView]) -> Iterator[LineageEdge]:

@@ -133,7 +133,7 @@ class ResolvedFeature:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedView:
-    """A view whose every name is settled. `query` is canonical SQL over the sources, one row for each source row:
+    """A view whose every name is settled. `query` is canonical SQL over what it reads, one row for each row of that:
     the keys, `event_timestamp`, `known_at`, and the features (row-level) or the inputs of the tiles (windowed)."""
 
     name: str
@@ -155,6 +155,9 @@ class ResolvedView:
     tags: tuple[str, ...] = ()
     lateness: timedelta | None = None
     """How long after they were known rows still come to the sources; None where nothing is said."""
+    upstreams: tuple[ResolvedView, ...] = ()
+    """The views that the query reads as it reads sources: their stored rows, known to others after their publish delay.
+    Whole, so that the tables that are needed are known however the definitions change later."""
 
     @property
     def table(self) -> str:

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from featurestore.errors import Problem
 from featurestore.graph.arrow_types import dtype_of
+from featurestore.graph.chained import behind, deciding, read_identity
 from featurestore.graph.declared_sources import resolved_source
 from featurestore.graph.draft import Draft, DraftView
 from featurestore.graph.edges import edges
@@ -16,7 +17,6 @@ from featurestore.graph.fingerprint import (
     fingerprint,
     key_identity,
     rhythm_identity,
-    source_identity,
     window_identity,
 )
 from featurestore.graph.resolved import (
@@ -28,6 +28,7 @@ from featurestore.graph.resolved import (
     ResolvedView,
     TileInput,
 )
+from featurestore.graph.upstream_view import UpstreamView
 from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT, WrittenFeature
 from featurestore.spec.aggregate import Function
 from featurestore.spec.dtypes import MOST_DIGITS, OFFERED, Decimal, DType, Kind, List
@@ -35,10 +36,11 @@ from featurestore.spec.dtypes import MOST_DIGITS, OFFERED, Decimal, DType, Kind,
 
 @dataclass(frozen=True, slots=True)
 class _FeatureRows:
-    """What a feature is read from: the view's columns, its sources, and the feature's lineage closure."""
+    """What a feature is read from: the view's columns, what it reads, and the feature's lineage closure."""
 
     schema: pa.Schema
     sources: tuple[ResolvedSource, ...]
+    upstreams: tuple[ResolvedView, ...]
     closure: str
 
 
@@ -70,11 +72,13 @@ def settle_views(draft: Draft, view_schemas: Mapping[str, pa.Schema]) -> tuple[G
 def _view(draft: DraftView, schema: pa.Schema, all_sources: Mapping[str, ResolvedSource]) -> ResolvedView:
     view = draft.declaration
     keys = tuple(Column(*key) for key in view.entity.join_keys) if view.entity else ()
-    sources = tuple(all_sources[source.name] for source in draft.written.sources)
+    sources = tuple(all_sources[one.name] for one in draft.written.sources if not isinstance(one, UpstreamView))
+    read = (one.resolved for one in draft.written.sources if isinstance(one, UpstreamView))
+    upstreams = tuple(one for one in read if one is not None)
     always = {*(key.name for key in keys), EVENT_TIMESTAMP, KNOWN_AT}
     closures = draft.query.closures(always, (feature.column for feature in draft.written.features))
     features = tuple(
-        _feature(draft, feature, _FeatureRows(schema, sources, closures[feature.column]))
+        _feature(draft, feature, _FeatureRows(schema, sources, upstreams, closures[feature.column]))
         for feature in draft.written.features
     )
     query = draft.query.canonical()
@@ -82,7 +86,7 @@ def _view(draft: DraftView, schema: pa.Schema, all_sources: Mapping[str, Resolve
         "view",
         query,
         key_identity(keys),
-        source_identity(sources),
+        read_identity(sources, upstreams, query),
         rhythm_identity(view.every, view.publish_delay),
         sorted([f.name, f.column, window_identity(f.window)] for f in draft.written.features),
     )
@@ -106,6 +110,7 @@ def _view(draft: DraftView, schema: pa.Schema, all_sources: Mapping[str, Resolve
         owner=view.owner,
         tags=view.tags,
         lateness=view.lateness,
+        upstreams=upstreams,
     )
 
 
@@ -116,7 +121,7 @@ def _feature(draft: DraftView, feature: WrittenFeature, rows: _FeatureRows) -> R
         "feature",
         feature.name,
         closure.replace(f'"{feature.column}"', '"value"') if feature.window else closure,
-        source_identity(rows.sources),
+        read_identity(rows.sources, rows.upstreams, closure),
         rhythm_identity(draft.declaration.every, draft.declaration.publish_delay),
         window_identity(feature.window),
     )
@@ -124,7 +129,10 @@ def _feature(draft: DraftView, feature: WrittenFeature, rows: _FeatureRows) -> R
         feature.name,
         _feature_dtype(feature, _dtype(rows.schema, feature.column)),
         identity,
-        edges(projection.direct, projection.filtered_by | draft.query.row_columns),
+        edges(
+            behind(projection.direct, rows.upstreams),
+            behind(projection.filtered_by | draft.query.row_columns, rows.upstreams) | deciding(rows.upstreams),
+        ),
         feature.window,
         feature.description,
     )

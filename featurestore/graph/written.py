@@ -21,10 +21,10 @@ from featurestore.errors import Problem, suggestion
 from featurestore.graph.arrow_types import is_moment
 from featurestore.graph.resolved import WindowOf
 from featurestore.graph.sql_text import DIALECT, UnreadableSql, canonical_sql, parse_expression, parse_query
+from featurestore.graph.upstream_view import Readable, UpstreamView
 from featurestore.spec.aggregate import Aggregate, Feature, Function
 from featurestore.spec.feature_view import FeatureView
 from featurestore.spec.names import is_name
-from featurestore.spec.source import Source
 
 EVENT_TIMESTAMP = "event_timestamp"
 KNOWN_AT = "known_at"
@@ -69,7 +69,7 @@ class WrittenView:
     """`base` yields the rows; `columns` are the keys, both times, then the values, all over the base's columns."""
 
     base: exp.Query
-    sources: tuple[Source, ...]
+    sources: tuple[Readable, ...]
     delay: timedelta | None
     """How long after it happened a row is known; None where each row says it itself."""
     columns: tuple[WrittenColumn, ...]
@@ -77,8 +77,9 @@ class WrittenView:
     features: tuple[WrittenFeature, ...]
 
 
-def read_view(view: FeatureView, sources: Mapping[str, Source], schemas: Mapping[str, pa.Schema]) -> WrittenView:
-    """The view's trees. Raises UnreadableSql where its text is not SQL; `view_problems` tells what else is wrong."""
+def read_view(view: FeatureView, sources: Mapping[str, Readable], schemas: Mapping[str, pa.Schema]) -> WrittenView:
+    """The view's trees, over sources and other views. Raises UnreadableSql where its text is not SQL; `view_problems`
+    tells what else is wrong."""
     base = _base(view)
     used = tuple(sources[name] for name in tables(base) if name in sources and name in schemas)
     inputs = _inputs(view)
@@ -94,7 +95,7 @@ def read_view(view: FeatureView, sources: Mapping[str, Source], schemas: Mapping
 
 
 def view_problems(
-    view: FeatureView, written: WrittenView, sources: Mapping[str, Source], schemas: Mapping[str, pa.Schema]
+    view: FeatureView, written: WrittenView, sources: Mapping[str, Readable], schemas: Mapping[str, pa.Schema]
 ) -> Iterator[Problem]:
     """Everything wrong with a view that its names alone tell."""
     if hidden := list(_hidden_source_problems(view, written, sources)):
@@ -102,8 +103,12 @@ def view_problems(
         return
     unknown = [name for name in tables(written.base) if name not in sources]
     for name in unknown:
-        what = f"view '{view.name}' reads '{name}', which is not a source"
+        what = f"view '{view.name}' reads '{name}', which is neither a source nor a view"
         yield Problem(view.declared_at, what, suggestion(name, sources))
+    for name in tables(written.base):
+        if isinstance(upstream := sources.get(name), UpstreamView) and upstream.is_windowed:
+            what = f"view '{view.name}' reads view '{name}', which is windowed and can not be read by another view yet"
+            yield Problem(view.declared_at, what, "read its source")
     for source in written.sources:
         yield from _source_time_problems(source, schemas[source.name])
     yield from _known_at_problems(view, written)
@@ -149,7 +154,7 @@ def _keys(view: FeatureView) -> tuple[str, ...]:
     return tuple(key for key, _ in view.entity.join_keys) if view.entity else ()
 
 
-def _delay(view: FeatureView, used: tuple[Source, ...], offered: tuple[str, ...]) -> timedelta | None:
+def _delay(view: FeatureView, used: tuple[Readable, ...], offered: tuple[str, ...]) -> timedelta | None:
     """The longest delay of the sources, unless rows say themselves when they are known."""
     says_itself = view.source.known_at is not None if view.source else KNOWN_AT in map(str.lower, offered)
     return None if says_itself else max((source.delay for source in used), default=timedelta(0))
@@ -254,7 +259,7 @@ def _identity(column: WrittenColumn) -> tuple[str, str]:
     return canonical_sql(column.value), "" if column.where is None else canonical_sql(column.where)
 
 
-def _source_time_problems(source: Source, schema: pa.Schema) -> Iterator[Problem]:
+def _source_time_problems(source: Readable, schema: pa.Schema) -> Iterator[Problem]:
     for column in filter(None, (source.event_timestamp, source.known_at)):
         if column not in schema.names:
             what = f"source '{source.name}' has no column '{column}'"
@@ -310,12 +315,19 @@ def _repeated(names: list[str]) -> list[str]:
 
 
 def _hidden_source_problems(
-    view: FeatureView, written: WrittenView, sources: Mapping[str, Source]
+    view: FeatureView, written: WrittenView, sources: Mapping[str, Readable]
 ) -> Iterator[Problem]:
-    hidden = {name.lower() for name in sources}
+    """A view's name is free to everybody who does not read that view."""
+    read = tables(written.base)
+    hidden = {
+        name.lower(): "view" if isinstance(one, UpstreamView) else "source"
+        for name, one in sources.items()
+        if name in read or not isinstance(one, UpstreamView)
+    }
     for cte in written.base.find_all(exp.CTE):
         if cte.alias.lower() in hidden:
-            what = f"the SQL of view '{view.name}' defines '{cte.alias}', which is the name of a source"
+            kind = hidden[cte.alias.lower()]
+            what = f"the SQL of view '{view.name}' defines '{cte.alias}', which is the name of a {kind}"
             yield Problem(view.declared_at, what, "rename it in WITH")
 
 

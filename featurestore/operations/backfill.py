@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from featurestore.compiler.stored_rows import stored_rows
+from featurestore.graph.chained import stored_schema
 from featurestore.graph.declared_sources import declared_source
 from featurestore.graph.resolved import ResolvedView
 from featurestore.intervals import DAY, EPOCH, Interval, IntervalSet, split_days, whole_days
@@ -67,7 +68,9 @@ def _replaced(view: ResolvedView, missing: IntervalSet, offline: OfflineSide) ->
 
 
 def _empty_relations(view: ResolvedView, offline: OfflineSide) -> dict[str, Relation]:
-    return {source.name: offline.sources.read(declared_source(source)).schema.empty_table() for source in view.sources}
+    schemas = {source.name: offline.sources.read(declared_source(source)).schema for source in view.sources}
+    schemas |= {upstream.name: stored_schema(upstream) for upstream in view.upstreams}
+    return {name: schema.empty_table() for name, schema in schemas.items()}
 
 
 def _any_interval() -> Interval:

@@ -8,18 +8,19 @@ from featurestore.graph.drift import drifts
 from featurestore.graph.resolved import Graph, ResolvedView, SourceField
 from featurestore.intervals import Interval
 from featurestore.operations.sides import OfflineSide
+from featurestore.operations.upstream import upstream_snapshot
 from featurestore.ports.source_reader import SourceReader, SourceSnapshot
 
 
 def read_sources(
     view: ResolvedView, offline: OfflineSide, *, within: Interval | None = None
 ) -> tuple[SourceSnapshot, ...]:
-    """What the view's sources hold now. Raises SourceDrifted when a column that the view reads is gone or has another
-    type, and SourceError."""
+    """What the view's sources, and then the views that it reads, hold now. Raises SourceDrifted when a column that the
+    view reads is gone from a source or has another type there, and SourceError."""
     found = tuple(offline.sources.read(declared_source(source), within=within) for source in view.sources)
     if drifted := drifts(view, {snapshot.source: present_fields(snapshot) for snapshot in found}):
         raise SourceDrifted(drifted)
-    return found
+    return (*found, *(upstream_snapshot(upstream, offline, within=within) for upstream in view.upstreams))
 
 
 def present_fields(snapshot: SourceSnapshot) -> tuple[SourceField, ...]:

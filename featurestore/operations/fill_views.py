@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from featurestore.errors import InvalidRequest, KnownatError, SourceDrifted, SourceError
+from featurestore.graph.chain_order import upstream_first
 from featurestore.graph.resolved import ResolvedView
 from featurestore.intervals import Interval, IntervalSet, show_moment
 from featurestore.operations.backfill import DEFAULT_CHUNK_DAYS, chunks_of
@@ -41,15 +42,16 @@ class FillRequest:
 def fill_views(
     request: FillRequest, offline: OfflineSide, *, now: datetime, chunk_days: int = DEFAULT_CHUNK_DAYS
 ) -> Iterator[ChunkFilled]:
-    """Backfill each view in turn. Consume the iterator: work happens as it is read. Running it again does nothing.
+    """Backfill each view in turn, after those that it reads. Consume the iterator: work happens as it is read. Running
+    it again does nothing.
 
     A view whose sources can not be read, or have drifted, does not keep the others from being filled: SourceError or
     SourceDrifted comes after the last of them.
     """
     broken: list[KnownatError] = []
 
-    def chunks() -> Iterator[Chunk]:
-        for view in request.views:
+    def chunks(views: Sequence[ResolvedView]) -> Iterator[Chunk]:
+        for view in views:
             try:
                 intervals = intervals_to_fill(view, request, offline, now=now)
                 pieces = chunks_of(view, intervals, offline, chunk_days=chunk_days)
@@ -58,12 +60,24 @@ def fill_views(
             else:
                 yield from pieces
 
-    try:
-        yield from fill_chunks(chunks(), offline, now=now)
-    except (SourceError, SourceDrifted) as error:
-        broken.append(error)
+    for views in _independent(request.views):
+        try:
+            yield from fill_chunks(chunks(views), offline, now=now)
+        except (SourceError, SourceDrifted) as error:
+            broken.append(error)
     if broken:
         raise all_of_them(broken)
+
+
+def _independent(views: Iterable[ResolvedView]) -> Iterator[tuple[ResolvedView, ...]]:
+    """The views in groups that are filled one after another: within one, none reads another's table."""
+    group: dict[str, ResolvedView] = {}
+    for view in upstream_first(views):
+        if any(upstream.table in group for upstream in view.upstreams):
+            yield tuple(group.values())
+            group = {}
+        group[view.table] = view
+    yield tuple(group.values())
 
 
 def intervals_to_fill(view: ResolvedView, request: FillRequest, offline: OfflineSide, *, now: datetime) -> IntervalSet:

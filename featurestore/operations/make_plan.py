@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from featurestore.compiler.event_days import dated_sources
 from featurestore.errors import DefinitionsError, Problem, SourceDrifted
 from featurestore.graph.draft import complete
 from featurestore.graph.drift import drifts
@@ -15,6 +16,7 @@ from featurestore.operations.first_event import first_event
 from featurestore.operations.outdated import outdated
 from featurestore.operations.resolve import Resolved, resolve_definitions
 from featurestore.operations.sides import OfflineSide, OnlineSide
+from featurestore.operations.upstream import upstream_versions
 from featurestore.plan.build import Situation, build_plan
 from featurestore.plan.stages import ChangeKind, Plan
 from featurestore.plan.usage import DatasetUse
@@ -46,7 +48,7 @@ def make_plan(project: Project, offline: OfflineSide, online: OnlineSide, *, now
     current = project.catalog.current()
     applied = current.graph if current else None
     known = project.memory.recall() if project.memory else Remembered()
-    resolved = _resolved(project, offline, applied or Graph(), known)
+    resolved = _with_upstreams(_resolved(project, offline, applied or Graph(), known), offline)
     firsts = _first_events(resolved, offline, known)
     found = Remembered(resolved.views, firsts)
     if project.memory and found != known:
@@ -62,10 +64,16 @@ def make_plan(project: Project, offline: OfflineSide, online: OnlineSide, *, now
         now=now,
         firsts={view.table: first for view in resolved.graph.views if (first := firsts[_rows_key(view, resolved)])},
         outdated={table: one.days for table, one in late.items()},
+        dated={view.table: dated_sources(view) for view in resolved.graph.views if view.upstreams},
     )
     plan = build_plan(resolved.graph, situation)
     told = tuple(one.late for one in late.values() if one.late)
     return replace(plan, pinned=_pinned(plan, applied or Graph(), project), late=told)
+
+
+def _with_upstreams(resolved: Resolved, offline: OfflineSide) -> Resolved:
+    """With the versions of views that others read beside those of the sources. No source has the name of one."""
+    return replace(resolved, versions={**resolved.versions, **upstream_versions(resolved.graph.views, offline)})
 
 
 def _first_events(resolved: Resolved, offline: OfflineSide, known: Remembered) -> dict[str, datetime | None]:
@@ -78,9 +86,8 @@ def _first_events(resolved: Resolved, offline: OfflineSide, known: Remembered) -
 
 def _rows_key(view: ResolvedView, resolved: Resolved) -> str:
     """The view's rows: its definition, and the versions of the data that they are made of."""
-    return fingerprint(
-        "rows", view.fingerprint, [[source.name, resolved.versions[source.name]] for source in view.sources]
-    )
+    names = [*(source.name for source in view.sources), *(upstream.name for upstream in view.upstreams)]
+    return fingerprint("rows", view.fingerprint, [[name, resolved.versions[name]] for name in names])
 
 
 def _resolved(project: Project, offline: OfflineSide, applied: Graph, known: Remembered) -> Resolved:

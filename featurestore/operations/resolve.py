@@ -11,12 +11,15 @@ import pyarrow as pa
 from featurestore.compiler.on_demand import ROWS, probe
 from featurestore.errors import DefinitionsError, KnownatError, Problem, QueryError
 from featurestore.graph.arrow_types import arrow_schema, dtype_of
+from featurestore.graph.chain_order import in_levels
+from featurestore.graph.chained import stored_schema, upstream_view
 from featurestore.graph.declared import view_keys
 from featurestore.graph.draft import Draft, complete, draft
 from featurestore.graph.drift import drifts
 from featurestore.graph.resolved import Graph, ResolvedView
 from featurestore.graph.services import DraftOnDemand, draft_on_demand, settle_services
 from featurestore.graph.settle import settle_views
+from featurestore.graph.upstream_view import UpstreamView
 from featurestore.operations.drift import present_fields
 from featurestore.plan.build import SourceSpan
 from featurestore.ports.definitions import DefinitionsReader
@@ -68,14 +71,38 @@ def resolve_definitions(
 def _resolve_views(
     declarations: Declarations, schemas: Mapping[str, pa.Schema], engine: Engine, before: Mapping[str, ResolvedView]
 ) -> tuple[Graph, list[Problem]]:
-    """Entities, sources and views; those that are known from before stand in their places."""
-    fresh = replace(declarations, views=tuple(view for view in declarations.views if view.name not in before))
-    drafted, wrong = draft(fresh, schemas)
+    """Entities, sources and views; those that are known from before stand in their places. A view is resolved after
+    those that it reads."""
+    graph, _ = settle_views(Draft(declarations, (), schemas), {})
+    levels, problems = in_levels(declarations, before)
+    settled = dict(before)
+    for level in levels:
+        fresh = replace(declarations, views=tuple(view for view in level if view.name not in settled))
+        if fresh.views:
+            found, wrong = _resolve_level(fresh, schemas, engine, _readable(declarations, settled))
+            settled |= {view.name: view for view in found}
+            problems += wrong
+    views = tuple(settled[view.name] for view in declarations.views if view.name in settled)
+    return replace(graph, views=views), problems
+
+
+def _readable(declarations: Declarations, settled: Mapping[str, ResolvedView]) -> dict[str, UpstreamView]:
+    return {view.name: upstream_view(view, settled.get(view.name)) for view in declarations.views}
+
+
+def _resolve_level(
+    fresh: Declarations, schemas: Mapping[str, pa.Schema], engine: Engine, upstreams: Mapping[str, UpstreamView]
+) -> tuple[tuple[ResolvedView, ...], list[Problem]]:
+    """Views that read only sources and views that are resolved already."""
+    offered = {
+        name: stored_schema(one.resolved)
+        for name, one in upstreams.items()
+        if one.resolved is not None and not one.is_windowed
+    }
+    drafted, wrong = draft(fresh, {**offered, **schemas}, upstreams)
     types, refused = _view_schemas(drafted, engine)
     graph, untyped = settle_views(drafted, types)
-    settled = {**before, **{view.name: view for view in graph.views}}
-    views = tuple(settled[view.name] for view in declarations.views if view.name in settled)
-    return replace(graph, views=views), [*wrong, *refused, *untyped]
+    return graph.views, [*wrong, *refused, *untyped]
 
 
 def _read_sources(declarations: Declarations, reader: SourceReader) -> tuple[dict[str, SourceSnapshot], list[Problem]]:

@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from featurestore.graph.chain_order import upstream_first
 from featurestore.graph.resolved import Graph, ResolvedView
 from featurestore.graph.selection import service_features
-from featurestore.intervals import DAY, Interval, IntervalSet, floor_to
+from featurestore.intervals import DAY, Interval, IntervalSet, floor_to, whole_days
 from featurestore.plan.stages import Backfill, Change, ChangeKind, CreateTable, Materialize, Plan, Promote, Stage
 
 _ROW_LEVEL_STEP = timedelta(hours=1)
@@ -17,7 +18,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class SourceSpan:
-    """What a source holds now, from its statistics."""
+    """What a source holds now, from its statistics; of a view that is read, what it is filled for."""
 
     rows: int
     first: datetime | None
@@ -41,13 +42,22 @@ class Situation:
     """When the rows of a table begin, where the sources do not say it."""
     outdated: Mapping[str, IntervalSet] = field(default_factory=dict)
     """What is filled of a table, but no longer from what its sources hold."""
+    dated: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """For the table of each view that reads others, those of which each day touches no other day of it."""
 
 
 def build_plan(wanted: Graph, situation: Situation) -> Plan:
     """What must happen for `wanted` to be what readers see."""
     changes = tuple(_changes(situation.applied or Graph(), wanted))
     asked = _asked_online(wanted, situation)
-    stages: list[Stage] = [stage for view in wanted.views for stage in _view_stages(view, situation, asked)]
+    stages: list[Stage] = []
+    spans = dict(situation.spans)
+    for view in upstream_first(wanted.views):
+        until_then = replace(situation, spans=spans, outdated=_due(view, stages, situation))
+        added = tuple(_view_stages(view, until_then, asked))
+        stages += added
+        if view.name not in situation.spans:  # nobody reads a view that has the name of a source
+            spans[view.name] = _filled_span(view, added, until_then)
     if wanted != situation.applied:
         stages.append(Promote(wanted, situation.serial))
     return Plan(changes, tuple(stages))
@@ -58,11 +68,16 @@ def wanted_interval(
 ) -> Interval | None:
     """The event time a view should be filled for: from the day of its sources' first row to the last full hop whose
     rows are known by now. A view without a hop is filled up to and with the last full hour: what happened on the hour
-    counts at that moment, where a window leaves it to the next hop. `first`: the view's own first row, where it is not
-    its sources'."""
-    firsts = [first] if first else [spans[source.name].first for source in view.sources]
+    counts at that moment, where a window leaves it to the next hop. A view that reads others is filled no further than
+    they are. `first`: the view's own first row, where it is not its sources'."""
+    firsts = [first] if first else [spans[name].first for name in _read(view)]
     known = now - (view.delay or timedelta(0))
     end = floor_to(known, view.every) if view.every else floor_to(known, _ROW_LEVEL_STEP) + _MICROSECOND
+    for upstream in view.upstreams:
+        if (last := spans[upstream.name].last) is None:
+            return None
+        filled_to = last + _MICROSECOND
+        end = min(end, floor_to(filled_to, view.every) if view.every else filled_to)
     start = min((floor_to(moment, DAY) for moment in firsts if moment is not None), default=None)
     return Interval(start, end) if start is not None and start < end else None
 
@@ -70,14 +85,52 @@ def wanted_interval(
 def estimated_rows(view: ResolvedView, missing: IntervalSet, spans: Mapping[str, SourceSpan]) -> int:
     """Source rows in `missing`, taking each source's rows to be spread evenly over its time."""
     total = 0.0
-    for source in view.sources:
-        span = spans[source.name]
+    for name in _read(view):
+        span = spans[name]
         if span.first is None or span.last is None:
             continue
         whole = Interval(span.first, span.last + timedelta(microseconds=1))
         share = (missing & IntervalSet((whole,))).duration / (whole.end - whole.start)
         total += span.rows * share
     return round(total)
+
+
+def _read(view: ResolvedView) -> tuple[str, ...]:
+    """The names of all that a view reads: of sources, then of views."""
+    return (*(source.name for source in view.sources), *(upstream.name for upstream in view.upstreams))
+
+
+def _filled_span(view: ResolvedView, stages: Collection[Stage], situation: Situation) -> SourceSpan:
+    """What others can read of a view after these stages, and about how many rows that is."""
+    filled = situation.covered.get(view.table, IntervalSet()) | _filling(view, stages)
+    if not filled:
+        return SourceSpan(0, None, None)
+    whole = filled.intervals[0]
+    rows = estimated_rows(view, IntervalSet((whole,)), situation.spans)
+    return SourceSpan(rows, whole.start, whole.end - _MICROSECOND)
+
+
+def _due(view: ResolvedView, stages: Collection[Stage], situation: Situation) -> Mapping[str, IntervalSet]:
+    """What is outdated, and what will be by the fills of what the view reads."""
+    if not view.upstreams:
+        return situation.outdated
+    covered = situation.covered.get(view.table, IntervalSet())
+    due = situation.outdated.get(view.table, IntervalSet())
+    for upstream in view.upstreams:
+        refilled = _filling(upstream, stages)
+        if refilled and upstream.name in situation.dated.get(view.table, ()):
+            due |= whole_days(refilled, until=refilled.intervals[-1].end + DAY) & covered
+        elif refilled:
+            due |= covered
+    return {**situation.outdated, view.table: due}
+
+
+def _filling(view: ResolvedView, stages: Collection[Stage]) -> IntervalSet:
+    """What the stages fill of the view."""
+    return next(
+        (stage.missing for stage in stages if isinstance(stage, Backfill) and stage.view.table == view.table),
+        IntervalSet(),
+    )
 
 
 def _asked_online(wanted: Graph, situation: Situation) -> frozenset[str]:
@@ -140,11 +193,19 @@ def _view_changes(old: Graph, new: Graph) -> Iterator[Change]:
         yield Change(ChangeKind.REMOVED, f"view:{name}")
     for name in sorted(before.keys() & after.keys()):
         if before[name].fingerprint != after[name].fingerprint:
-            yield Change(ChangeKind.CHANGED, f"view:{name}", _changed_features(before[name], after[name]))
-        elif before[name] != replace(after[name], sources=before[name].sources):
+            features = _changed_features(before[name], after[name])
+            yield Change(ChangeKind.CHANGED, f"view:{name}", features, _changed_upstreams(before[name], after[name]))
+        elif before[name] != replace(after[name], sources=before[name].sources, upstreams=before[name].upstreams):
             yield Change(ChangeKind.DESCRIBED, f"view:{name}")
 
 
 def _changed_features(before: ResolvedView, after: ResolvedView) -> tuple[str, ...]:
     known = {feature.name: feature.fingerprint for feature in before.features}
     return tuple(feature.name for feature in after.features if known.get(feature.name) != feature.fingerprint)
+
+
+def _changed_upstreams(before: ResolvedView, after: ResolvedView) -> tuple[str, ...]:
+    known = {upstream.name: upstream.fingerprint for upstream in before.upstreams}
+    return tuple(
+        f"view:{one.name}" for one in after.upstreams if known.get(one.name, one.fingerprint) != one.fingerprint
+    )

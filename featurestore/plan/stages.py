@@ -28,6 +28,8 @@ class Change:
     """Its URN without fingerprint, such as `view:aircraft_delays`."""
     features: tuple[str, ...] = ()
     """Of a view: the features that are new or have a new fingerprint."""
+    because: tuple[str, ...] = ()
+    """Of a view that reads others: those of them that change, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,6 +202,7 @@ def _view_document(view: ResolvedView) -> Document:
         "entity": view.entity,
         "keys": _columns_document(view.keys),
         "sources": [source.name for source in view.sources],
+        "upstreams": [upstream.name for upstream in view.upstreams],
         "every": duration_json(view.every),
         "ttl": duration_json(view.ttl),
         "publish_delay": duration_json(view.publish_delay),

@@ -17,11 +17,12 @@ from featurestore.spec.source import Source
 class FeatureView:
     """Features that share an entity, a query and a rhythm.
 
-    Rows come from one `source`, or from `sql`, a SELECT over sources by their names that yields the join keys,
-    `event_timestamp`, optionally `known_at`, and the features' columns. With aggregates the view is *windowed*:
-    its values change at multiples of `every` since the Unix epoch. Without them each row is a value of its own, valid
-    until the next one or, with `ttl`, until it is that old. `publish_delay` is how long after a value is known it is
-    online. A view without an entity has one row for all.
+    Rows come from one `source`, or from `sql`, a SELECT over sources and row-level views by their names that yields the
+    join keys, `event_timestamp`, optionally `known_at`, and the features' columns. A view that is read offers its keys,
+    `event_timestamp`, `known_at` (with its publish delay) and features. With aggregates the view is *windowed*: its
+    values change at multiples of `every` since the Unix epoch. Without them each row is a value of its own, valid until
+    the next one or, with `ttl`, until it is that old. `publish_delay` is how long after a value is known it is online.
+    A view without an entity has one row for all.
 
     `lateness` is how long after they were known rows still come to the source. Days that were younger than that when
     they were filled are filled again when rows have come since; later rows are counted and told, and left out until a

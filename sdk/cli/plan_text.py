@@ -66,6 +66,8 @@ def _change_line(change: Change) -> str:
         some = ", ".join(change.features[:_FEATURES_SHOWN])
         more = len(change.features) - _FEATURES_SHOWN
         words += f": {some}" + (f" and {more} more" if more > 0 else "")
+    if change.because:
+        words += f" (it reads {', '.join(change.because)})"
     return words
 
 

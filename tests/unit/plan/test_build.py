@@ -11,7 +11,7 @@ import pytest
 from featurestore.graph.resolved import Column, Graph, ResolvedFeature, ResolvedSource, ResolvedView
 from featurestore.intervals import Interval, IntervalSet
 from featurestore.plan.build import Situation, SourceSpan, build_plan, estimated_rows, wanted_interval
-from featurestore.plan.stages import Backfill, Change, ChangeKind, CreateTable, Materialize, Promote
+from featurestore.plan.stages import Backfill, Change, ChangeKind, CreateTable, Materialize, Plan, Promote
 from featurestore.spec.dtypes import DType
 
 HOUR, DAY, TICK = timedelta(hours=1), timedelta(days=1), timedelta(microseconds=1)
@@ -176,3 +176,59 @@ def test_days_whose_sources_changed_are_filled_again_even_where_nothing_is_wante
     assert [(stage.view, stage.missing) for stage in plan.stages if isinstance(stage, Backfill)] == [
         (DELAYS, IntervalSet((earlier,)))
     ]
+
+
+WORST = replace(
+    DELAYS, name="worst", fingerprint="2" * 64, sources=(), upstreams=(DELAYS,), every=None, delay=timedelta(minutes=10)
+)
+CHAINED = Graph(sources=(FLIGHTS,), views=(WORST, DELAYS))
+
+
+def chained(**changes: Any) -> Situation:
+    usual = {
+        "applied": CHAINED,
+        "covered": {DELAYS.table: WHOLE, WORST.table: WHOLE},
+        "online": [],
+        "dated": {WORST.table: ["delays"]},
+    }
+    return situation(**{**usual, **changes})
+
+
+def fills(plan: Plan) -> list[tuple[str, IntervalSet]]:
+    return [(stage.view.name, stage.missing) for stage in plan.stages if isinstance(stage, Backfill)]
+
+
+def test_a_view_that_reads_another_is_filled_after_it_and_no_further() -> None:
+    plan = build_plan(CHAINED, chained(applied=None, covered={}))
+
+    assert fills(plan) == [("delays", WHOLE), ("worst", WHOLE)]
+    assert build_plan(CHAINED, chained(covered={DELAYS.table: WHOLE, WORST.table: WHOLE})).nothing_to_do
+
+
+def test_a_view_that_reads_another_with_nothing_filled_is_not_filled() -> None:
+    empty = {"flights": SourceSpan(0, None, None), "weather": SourceSpan(0, None, None)}
+
+    assert fills(build_plan(CHAINED, chained(covered={}, spans=empty))) == []
+
+
+def test_days_that_are_filled_again_upstream_are_filled_again_below() -> None:
+    tuesday = IntervalSet((Interval(MONDAY + DAY, MONDAY + DAY + HOUR),))
+    outdated = {DELAYS.table: tuesday}
+
+    plan = build_plan(CHAINED, chained(outdated=outdated))
+    everything = build_plan(CHAINED, chained(outdated=outdated, dated={}))
+
+    assert fills(plan) == [("delays", tuesday), ("worst", IntervalSet((Interval(MONDAY + DAY, MONDAY + 2 * DAY),)))]
+    assert fills(everything) == [("delays", tuesday), ("worst", WHOLE)]
+
+
+def test_a_change_says_which_views_that_are_read_change_too() -> None:
+    upstream = replace(DELAYS, fingerprint="3" * 64)
+    below = replace(WORST, fingerprint="4" * 64, upstreams=(upstream,))
+
+    plan = build_plan(replace(CHAINED, views=(below, upstream)), chained())
+
+    assert {change.what: change.because for change in plan.changes} == {
+        "view:worst": ("view:delays",),
+        "view:delays": (),
+    }

@@ -32,7 +32,10 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
         ("\ud800", r'"\ud800"'),
         ({1: (True, None)}, '{"1": [true, null]}'),
         (Interval(NOON, NOON + timedelta(days=1)), '{"start": "2026-01-31T12:00:00Z", "end": "2026-02-01T12:00:00Z"}'),
-        (Change(ChangeKind.ADDED, "view:a", ("x",)), '{"kind": "added", "what": "view:a", "features": ["x"]}'),
+        (
+            Change(ChangeKind.ADDED, "view:a", ("x",)),
+            '{"kind": "added", "what": "view:a", "features": ["x"], "because": []}',
+        ),
     ],
 )
 def test_every_value_has_a_form_in_json(value: object, text: str) -> None:
