@@ -121,10 +121,11 @@ class Project:
         `full` copies every key, and removes those that are gone. Raises NotApplied, UnknownName.
         """
         from featurestore.operations.materialize import MaterializeRequest, materialize
+        from featurestore.operations.served_views import served_views
 
         features = self._wired.features
         now = features.clock()
-        for view in self._views(views):
+        for view in _chosen(served_views(features.project), views):
             request = MaterializeRequest(view, _moment(until) or now, full)
             yield materialize(request, features.offline, features.online, now=now)
 
@@ -244,15 +245,20 @@ class Project:
         return frames[name]
 
     def _views(self, names: Sequence[str] | None) -> tuple[ResolvedView, ...]:
-        """The views of these names, by default all: as they are applied, and as models were trained on them."""
-        from featurestore.errors import UnknownName
-        from featurestore.operations.served_views import served_views
+        """The views of these names, by default all: as they are applied, and as models were trained on them; each after
+        those that it reads."""
+        from featurestore.operations.served_views import filled_views
 
-        served = served_views(self._wired.features.project)
-        known = {view.name for view in served}
-        if unknown := [name for name in names or () if name not in known]:
-            raise UnknownName("feature view", unknown[0], known)
-        return tuple(view for view in served if names is None or view.name in names)
+        return _chosen(filled_views(self._wired.features.project), names)
+
+
+def _chosen(views: tuple[ResolvedView, ...], names: Sequence[str] | None) -> tuple[ResolvedView, ...]:
+    from featurestore.errors import UnknownName
+
+    known = {view.name for view in views}
+    if unknown := [name for name in names or () if name not in known]:
+        raise UnknownName("feature view", unknown[0], known)
+    return tuple(view for view in views if names is None or view.name in names)
 
 
 def _moment(moment: datetime | None) -> datetime | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from featurestore.errors import TableDamaged
+from featurestore.graph.chain_order import with_upstreams
 from featurestore.graph.resolved import ResolvedView
 from featurestore.operations.garbage import (
     DEFAULT_GRACE,
@@ -89,7 +90,7 @@ def _remove(garbage: Garbage, premises: Premises) -> bool:
         case GarbageKind.LEFTOVERS:
             ledger.files.remove(garbage.what, garbage.paths)
         case GarbageKind.ONLINE:
-            is_asked = any(need.version is None for need in needs)
+            is_asked = any(need.version is None and need.online for need in needs)
             return not is_asked and _drop_online(garbage.what, premises, known)
         case _:
             return False  # an object is no table's
@@ -153,7 +154,8 @@ def _facts(table: str, premises: Premises) -> TableFacts:
 
 
 def _needs(premises: Premises, known: Dependents) -> tuple[Need, ...]:
-    """Who needs which table: the applied views, the datasets, and the models that were trained on them."""
+    """Who needs which table: the applied views, the datasets, the models that were trained on them, and what is filled
+    from it."""
     applied = premises.project.catalog.current()
     views = [
         Need(view.table, None, f"view:{view.name} is applied") for view in (applied.graph.views if applied else ())
@@ -169,12 +171,21 @@ def _needs(premises: Premises, known: Dependents) -> tuple[Need, ...]:
         for pinned in manifest.tables
         for user in known.users.get(manifest.id, ())
     ]
-    return (*views, *dict.fromkeys(models), *pins)
+    return (*views, *dict.fromkeys(models), *pins, *_upstream_needs(premises, known))
+
+
+def _upstream_needs(premises: Premises, known: Dependents) -> Iterator[Need]:
+    """What is kept filled needs the tables of the views that it reads, whether or not those are applied still."""
+    applied = premises.project.catalog.current()
+    used = [view for one in known.manifests if one.id in known.users for view in one.features.views]
+    for view in (*(applied.graph.views if applied else ()), *used):
+        for upstream in with_upstreams(view.upstreams):
+            yield Need(upstream.table, None, f"view:{view.table} is filled from it", online=False)
 
 
 def _online_needs(needs: tuple[Need, ...]) -> dict[str, str]:
     """A dataset alone asks for nothing online."""
-    return {need.table: need.because for need in reversed(needs) if need.version is None}
+    return {need.table: need.because for need in reversed(needs) if need.version is None and need.online}
 
 
 def _object_needs(premises: Premises, known: Dependents) -> dict[str, tuple[str, ...]]:

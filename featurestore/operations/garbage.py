@@ -61,6 +61,8 @@ class Need:
     table: str
     version: int | None
     because: str
+    online: bool = True
+    """Whether the online table of the same name is needed, too, if `version` is None."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from featurestore.graph.chain_order import upstream_first, with_upstreams
 from featurestore.graph.resolved import ResolvedView
 from featurestore.operations.chosen_features import applied_graph
 from featurestore.operations.make_plan import Project
@@ -17,3 +18,9 @@ def served_views(project: Project) -> tuple[ResolvedView, ...]:
     for view in applied:
         needed.pop(view.table, None)
     return (*applied, *(view for _, view in sorted(needed.items())))
+
+
+def filled_views(project: Project) -> tuple[ResolvedView, ...]:
+    """The served views and the earlier fingerprints of views that those read, each after what it reads: what has to be
+    kept filled offline. Raises NotApplied."""
+    return upstream_first(with_upstreams(served_views(project)))
