@@ -45,6 +45,8 @@ def _problems(source: FrameSource, frame: pa.Table) -> Iterator[str]:
                 yield f"column '{name}' is {found} and is declared as {dtype.value}; convert it before it is pushed"
             elif not _fits(frame[name], arrow_type(dtype)):
                 yield f"column '{name}' has values finer than microseconds; round them before they are pushed"
+            elif name in (source.event_timestamp, source.known_at) and frame[name].null_count:
+                yield f"{frame[name].null_count} rows have no '{name}', and could never be a value: leave them out"
 
 
 def _holds_the_same(found: pa.DataType, declared: pa.DataType) -> bool:

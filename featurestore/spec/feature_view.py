@@ -9,7 +9,7 @@ from datetime import timedelta
 from featurestore.errors import InvalidDeclaration, UnknownName
 from featurestore.spec.aggregate import Aggregate, Feature
 from featurestore.spec.entity import Entity
-from featurestore.spec.names import check_list, check_name, check_sql, declaration_site, parse_duration
+from featurestore.spec.names import check_list, check_name, check_sql, declaration_site, parse_duration, show_duration
 from featurestore.spec.source import Source
 
 
@@ -170,10 +170,16 @@ def _check_rhythm(
     if len(aggregates) != len(features):
         raise InvalidDeclaration(f"{where} mixes aggregates and plain columns: make two views")
     if every is None or not timedelta(minutes=1) <= every <= timedelta(days=1) or timedelta(days=1) % every:
-        raise InvalidDeclaration(f"{where} has aggregates and needs every=, from '1m' to '1d', a whole part of a day")
+        given = "" if every is None else f", and '{show_duration(every)}' is not"
+        raise InvalidDeclaration(
+            f"{where} has aggregates and needs every=, from '1m' to '1d', a whole part of a day{given}"
+        )
     if ttl is not None:
         raise InvalidDeclaration(f"{where} has aggregates and takes no ttl: windows expire values by themselves")
     for aggregate in aggregates:
         for window in aggregate.windows:
             if window is not None and window % every:
-                raise InvalidDeclaration(f"{where}: window {window} of '{aggregate.name}' is not a multiple of {every}")
+                raise InvalidDeclaration(
+                    f"{where}: window {show_duration(window)} of '{aggregate.name}' is not a multiple of "
+                    f"{show_duration(every)}"
+                )

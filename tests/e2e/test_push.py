@@ -116,6 +116,7 @@ def test_a_key_with_other_rows_is_refused(project: Project) -> None:
         (arrow_frame(extra=[1, 2, 3]), "column 'extra' is not declared"),
         (arrow_frame().drop_columns(["shop"]), "column 'shop' \\(string\\) is missing"),
         (arrow_frame(at=pa.array([1, 2, 3], pa.timestamp("ns"))), "column 'at' has values finer than microseconds"),
+        (arrow_frame(at=pa.array([None, 1, 2], pa.timestamp("us"))), "1 rows have no 'at', and could never be a value"),
         ({"shop": ["a"]}, "A frame is an Arrow table, a pandas or Polars DataFrame"),
     ],
 )

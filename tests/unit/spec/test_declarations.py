@@ -95,11 +95,14 @@ def windows(**changes: Any) -> FeatureView:
         (lambda: view(lateness="never"), "lateness of view 'things' is a duration such as"),
         (lambda: view(tags="tier"), "tags of view 'things' is a list, got 'tier'"),
         (lambda: windows(every=None), "needs every=, from '1m' to '1d', a whole part of a day"),
-        (lambda: windows(every="7h"), "needs every=, from '1m' to '1d', a whole part of a day"),
+        (lambda: windows(every="7h"), "a whole part of a day, and '7h' is not"),
         (lambda: windows(every="30s"), "needs every=, from '1m' to '1d', a whole part of a day"),
         (lambda: windows(every="2d"), "needs every=, from '1m' to '1d', a whole part of a day"),
         (lambda: windows(ttl="1d"), "takes no ttl: windows expire values by themselves"),
-        (lambda: windows(features=[Aggregate("x", "sum", windows=["90m"])]), "of 'x_sum' is not a multiple of 1:00:00"),
+        (
+            lambda: windows(features=[Aggregate("x", "sum", windows=["90m"])]),
+            "window 90m of 'x_sum' is not a multiple of 1h",
+        ),
         (lambda: windows(features=[Aggregate("x", "sum", windows=["1d"]), "y"]), "mixes aggregates and plain columns"),
         (lambda: OnDemandFeature("o", expression=" "), "on-demand feature 'o' needs an expression"),
         (
