@@ -6,13 +6,14 @@ alone. Connections are read-only, in UTC, and known by name: their addresses hol
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import pyarrow as pa
 from sqlglot import exp, parse
@@ -35,6 +36,9 @@ _CONNECT_SECONDS = 10
 _SESSION = ("SET TimeZone = 'UTC'", "SET default_transaction_read_only = on")
 _EDGES = ("knownat.first", "knownat.last")
 _LARGEST_DECIMAL = 38
+_PARAMETER = re.compile(r"([^&=]+)=([^&]*)")
+_SEPARATOR = re.compile(r"[/?#@:\[\]]")
+_LEAST_PIECE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +226,17 @@ def _with_deadline(address: str) -> str:
 
 def _without_secrets(message: str, address: str) -> str:
     """The first lines of the driver's message, without the address or a part of it that is secret."""
-    password = urlsplit(address).password or ""
-    for secret in filter(None, (address, password, unquote(password))):
+    for secret in _secrets(address):
         message = message.replace(secret, "…")
     return " ".join(message.split("\n\nQuery was:", 1)[0].split())
+
+
+def _secrets(address: str) -> list[str]:
+    """The address, its passwords, and pieces of these: where a password is not percent-encoded, the driver takes a
+    piece of it for a host or a port and tells that. A parser of URLs would refuse such an address, and tell it too."""
+    before, _, query = address.partition("?")
+    users = (text.partition("://")[2].rpartition("@")[0] for text in (address, before))
+    passwords = [user.partition(":")[2] for user in users]
+    passwords += [value for name, value in _PARAMETER.findall(query) if "password" in name.lower()]
+    pieces = [piece for password in passwords for piece in _SEPARATOR.split(password) if len(piece) >= _LEAST_PIECE]
+    return [address, *(told for secret in (*filter(None, passwords), *pieces) for told in (secret, unquote(secret)))]

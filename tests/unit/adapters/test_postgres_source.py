@@ -146,6 +146,10 @@ def test_a_connection_that_the_settings_do_not_know_says_how_to_set_it(postgres:
         lambda url: f"{url}?{PASSWORD}",
         lambda url: url.replace("postgresql://", "mysql://"),
         lambda url: url.replace("knownat:", "no%zz:"),
+        lambda url: url.replace(PASSWORD, "open[sesame]"),
+        lambda url: url.replace(PASSWORD, "sesame\N{ACCOUNT OF}"),
+        lambda url: url.replace(PASSWORD, "sesame/now"),
+        lambda url: f"{url}?sslmode=disable&sslpassword=se%zzsame&password=sesame%zz",
     ],
 )
 def test_no_error_tells_the_address_or_the_password(postgres: PostgresServer, change: Any) -> None:
