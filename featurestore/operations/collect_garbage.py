@@ -54,9 +54,8 @@ def find_garbage(request: GarbageRequest, premises: Premises) -> GarbagePlan:
         found += table_garbage(one, [need for need in needs if need.table == one.table], horizon)
     found += object_garbage(shelf, _object_needs(premises, known), horizon)
     found += online_garbage(_online(premises, known), _online_needs(needs), request.now - request.grace)
-    return GarbagePlan(
-        tuple(one for one in found if isinstance(one, Garbage)), tuple(one for one in found if isinstance(one, Kept))
-    )
+    garbage = tuple(one for one in found if isinstance(one, Garbage))
+    return GarbagePlan(garbage, tuple(one for one in found if isinstance(one, Kept)), horizon)
 
 
 def collect_garbage(plan: GarbagePlan, premises: Premises) -> Iterator[Garbage]:
@@ -69,7 +68,7 @@ def collect_garbage(plan: GarbagePlan, premises: Premises) -> Iterator[Garbage]:
     for one in plan.garbage:
         if one.kind is not GarbageKind.OBJECT and _remove(one, premises):
             yield one
-    yield from _remove_objects(objects, premises)
+    yield from _remove_objects(objects, plan.horizon, premises)
 
 
 def _remove(garbage: Garbage, premises: Premises) -> bool:
@@ -88,6 +87,8 @@ def _remove(garbage: Garbage, premises: Premises) -> bool:
             ledger.files.remove(garbage.what, garbage.paths)
             premises.upkeep.commits.forget_files(garbage.what, garbage.paths)
         case GarbageKind.LEFTOVERS:
+            if _named(garbage, premises):
+                return False
             ledger.files.remove(garbage.what, garbage.paths)
         case GarbageKind.ONLINE:
             is_asked = any(need.version is None and need.online for need in needs)
@@ -97,6 +98,13 @@ def _remove(garbage: Garbage, premises: Premises) -> bool:
     return True
 
 
+def _named(garbage: Garbage, premises: Premises) -> bool:
+    """Whether a commit names any of the files by now: their writer was slow, not stopped."""
+    ledger = premises.offline.ledger
+    record_commits(garbage.what, ledger)
+    return any(file.path in garbage.paths for file in ledger.commits.files(garbage.what))
+
+
 def _drop(table: str, premises: Premises) -> bool:
     premises.offline.coverage.forget(table)
     premises.offline.ledger.commits.forget(table)
@@ -104,13 +112,16 @@ def _drop(table: str, premises: Premises) -> bool:
     return True
 
 
-def _remove_objects(objects: list[Garbage], premises: Premises) -> Iterator[Garbage]:
-    """Asked once for all of them: there may be many, and each is compared with what was listed as it goes."""
+def _remove_objects(objects: list[Garbage], horizon: datetime, premises: Premises) -> Iterator[Garbage]:
+    """Asked once for all of them: there may be many, and each is compared with what was listed as it goes. What is
+    younger than the plan has seen it was stored again, by somebody who may not have named it yet."""
     stored = {one.name: one for one in premises.upkeep.shelf.stored()} if objects else {}
     needs = _object_needs(premises, dependents(premises.project)) if objects else {}
     for one in objects:
         found = stored.get(one.what)
-        if found is not None and found.sha256 not in needs and premises.upkeep.shelf.remove(found):
+        if found is None or found.sha256 in needs or found.modified_at > horizon:
+            continue
+        if premises.upkeep.shelf.remove(found):
             yield one
 
 

@@ -93,10 +93,11 @@ class OnlineFacts:
 
 @dataclass(frozen=True, slots=True)
 class GarbagePlan:
-    """What will be removed, and what will not."""
+    """What will be removed, and what will not. `horizon`: an object that is stored again after it stays."""
 
     garbage: tuple[Garbage, ...]
     kept: tuple[Kept, ...]
+    horizon: datetime
 
     @property
     def size(self) -> int:

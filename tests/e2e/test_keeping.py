@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from featurestore.adapters.local_objects import LocalObjects
 from featurestore.adapters.local_table_files import LocalTableFiles
 from featurestore.errors import DatasetGone, DatasetInUse, UnknownName
-from featurestore.operations.garbage import GarbageKind
+from featurestore.operations.garbage import Garbage, GarbageKind, GarbagePlan
 from sdk import open_project
 from sdk.project import Project
 from tests.command import done, knownat
@@ -274,3 +277,28 @@ def test_the_commands_say_what_is_damaged_and_what_may_go(project: Project, smal
     assert done("datasets", "delete", dataset[:12], *in_project).json == {"deleted": dataset}
     assert done("datasets", *in_project).json == {"datasets": []}
     assert knownat("gc", "--grace", "soon", *in_project).error["code"] == "wrong_use"
+
+
+def test_what_is_stored_again_after_the_plan_stays(project: Project, small: SmallProject) -> None:
+    objects = LocalObjects(small.folder / ".knownat" / "objects")
+    stored = objects.put(BytesIO(b"an old spine"))
+    two_hours_ago = datetime.now(UTC).timestamp() - 7_200
+    os.utime(objects.path(stored.sha256), (two_hours_ago, two_hours_ago))
+    plan = project.garbage(grace=timedelta(hours=1))
+    objects.put(BytesIO(b"an old spine"))  # by a pull that has not written its manifest yet
+
+    freed = list(project.collect_garbage(plan))
+
+    assert ([one.kind for one in plan.garbage], freed) == ([GarbageKind.OBJECT], [])
+    assert b"".join(objects.read(stored.sha256)) == b"an old spine"
+
+
+def test_files_that_were_committed_after_the_plan_stay(project: Project, small: SmallProject) -> None:
+    live = files(small)
+    table = next(one.what for one in project.garbage(grace=NONE).kept if one.what.startswith("shop_orders@"))
+    paths = tuple(file.relative_to(file.parents[1]).as_posix() for file in live if "shop_orders" in file.parts)
+    before_the_commit = Garbage(GarbageKind.LEFTOVERS, table, 1, "no commit ever named them", paths)
+
+    freed = list(project.collect_garbage(GarbagePlan((before_the_commit,), (), NOW)))
+
+    assert (len(paths) > 0, freed, files(small)) == (True, [], live)
