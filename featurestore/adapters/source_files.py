@@ -139,8 +139,10 @@ def _remote(files: fs.S3FileSystem, key: str) -> SourceFile:
 
 
 def version_of(files: list[SourceFile]) -> str:
-    """Changes with the files and the version of each."""
+    """Changes with the files, the version of each, and the folders called `key=value`, which are columns."""
     digest = sha256()
     for file in files:
-        digest.update(f"{file.shown.rpartition('/')[2]}\0{file.version}\0".encode())
+        *folders, name = file.name.split("/")
+        columns = "/".join([*(folder for folder in folders if "=" in folder), name])
+        digest.update(f"{columns}\0{file.version}\0".encode())
     return digest.hexdigest()[:16]

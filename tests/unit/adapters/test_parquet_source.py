@@ -16,6 +16,7 @@ from featurestore.adapters.source_files import SourceFiles
 from featurestore.errors import SourceError
 from featurestore.ports.engine import ParquetFiles
 from featurestore.ports.source_reader import SourceSnapshot
+from featurestore.spec.dtypes import DType
 from featurestore.spec.source import ParquetSource
 
 MOMENT = pa.timestamp("us", tz="UTC")
@@ -262,3 +263,15 @@ def test_each_file_is_a_part_with_its_span_and_a_version_of_its_own(tmp_path: Pa
     ]
     assert before[0] == after[0]
     assert before[1].version != after[1].version
+
+
+def test_another_value_in_the_name_of_a_folder_is_another_version(tmp_path: Path) -> None:
+    (tmp_path / "s" / "region=1").mkdir(parents=True)
+    pq.write_table(pa.table({"at": pa.array([0], MOMENT)}), tmp_path / "s" / "region=1" / "a.parquet")
+    source = ParquetSource("s", path="s", event_timestamp="at", partitions={"region": DType.INT64})
+    before = ParquetSources(SourceFiles(tmp_path)).read(source).version
+    (tmp_path / "s" / "region=1").rename(tmp_path / "s" / "region=2")
+
+    after = ParquetSources(SourceFiles(tmp_path)).read(source).version
+
+    assert after != before
