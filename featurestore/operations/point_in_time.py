@@ -10,14 +10,19 @@ import pyarrow as pa
 
 from featurestore.compiler.on_demand import ROW, ROWS, on_demand_rows, read_columns
 from featurestore.graph.arrow_types import arrow_schema
-from featurestore.graph.resolved import Column, FeatureSet
+from featurestore.graph.resolved import Column, FeatureSet, ResolvedFeature
 from featurestore.operations.sides import OfflineSide
 from featurestore.operations.spine import spine_relation
 from featurestore.ports.engine import ParquetFiles, Query
 from featurestore.ports.joins import JoinRequest, Knowledge
+from featurestore.spec.dtypes import Kind
 
-DEFAULT_ROWS = 8_000_000
-"""How much of a spine is joined at once: what is in memory grows with it."""
+_PIECE_BYTES = 1 << 30
+_MOST_ROWS = 8_000_000
+_LEAST_ROWS = 65_536
+_NUMBER_BYTES = 8
+_TEXT_BYTES = 128
+"""What a text or a list is taken to need; nobody knows before it is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +37,37 @@ class Pull:
     knowledge: Knowledge = Knowledge.KNOWN
 
 
-def point_in_time(pull: Pull, offline: OfflineSide, *, rows: int = DEFAULT_ROWS) -> Iterator[pa.Table]:
-    """The features as tables whose rows are the spine's, in its order, up to `rows` at a time: at least one table."""
+def point_in_time(pull: Pull, offline: OfflineSide, *, rows: int | None = None) -> Iterator[pa.Table]:
+    """The features as tables whose rows are the spine's, in its order: at least one table. Memory grows with a table,
+    so wide rows come fewer at a time, and never more than `rows`."""
+    rows = min(rows or _MOST_ROWS, rows_at_once(pull.features))
     for start in range(0, max(pull.spine.num_rows, 1), rows):
         asked = spine_relation(pull.spine.slice(start, rows), pull.features, timestamp=pull.timestamp)
         joined = offline.joins.join(JoinRequest(pull.features, asked, pull.tables, pull.answers_until, pull.knowledge))
         yield _outputs(pull.features, asked, joined, offline)
+
+
+def rows_at_once(features: FeatureSet) -> int:
+    """How many rows of a spine are joined at once."""
+    width = sum(
+        _bytes(view.feature(name))
+        for use in features.uses
+        for view in [features.view(use.view)]
+        for name in use.features
+    )
+    return max(_LEAST_ROWS, min(_MOST_ROWS, _PIECE_BYTES // max(width, 1)))
+
+
+def _bytes(feature: ResolvedFeature) -> int:
+    match feature.dtype.kind:
+        case Kind.EMBEDDING:
+            return 4 * feature.dtype.size
+        case Kind.LIST if feature.window is not None and feature.window.parameter is not None:
+            return _NUMBER_BYTES * int(feature.window.parameter)
+        case Kind.LIST | Kind.STRING:
+            return _TEXT_BYTES
+        case _:
+            return _NUMBER_BYTES
 
 
 def _outputs(features: FeatureSet, asked: pa.Table, joined: pa.Table, offline: OfflineSide) -> pa.Table:
