@@ -26,7 +26,7 @@ help: ## show this
 install: $(ALL) ## everything in .venv: the command, the demo's data, the tools for development
 	@echo "Installed. You have .venv/bin/knownat; start a project of your own with: .venv/bin/knownat init my-project"
 
-demo: $(DEMO) ## the whole story on a year of real flights, about four minutes
+demo: $(DEMO) ## the whole story on a year of real flights, about two minutes
 	@$(BIN)/python -m docs.demo
 
 test: $(ALL) ## all tests (installs redis-server and postgresql with apt-get if they are missing and may be installed)
