@@ -30,8 +30,8 @@ demo: $(DEMO) ## the whole story on a year of real flights, about two minutes
 	@$(BIN)/python -m docs.demo
 
 test: $(ALL) ## all tests (installs redis-server and postgresql with apt-get if they are missing and may be installed)
-	@.ci/install-redis.sh
-	@.ci/install-postgres.sh
+	@.ci/install-server.sh redis-server redis-server
+	@.ci/install-server.sh postgresql initdb
 	@$(BIN)/pytest
 	@echo "All tests passed. See the whole story next: make demo"
 
@@ -41,7 +41,8 @@ test-deep: export KNOWNAT_PROPERTY_EXAMPLES ?= 20
 test-deep: export KNOWNAT_KILLS ?= 200
 test-deep: export KNOWNAT_HISTORIES ?= 1000
 test-deep: $(ALL) ## all tests with many more examples, kills and histories, for hours
-	@.ci/install-redis.sh
+	@.ci/install-server.sh redis-server redis-server
+	@.ci/install-server.sh postgresql initdb
 	@$(BIN)/pytest
 	@echo "All tests passed, and deeply."
 
@@ -53,7 +54,7 @@ check: $(ALL) ## linter, formatting, types and layers; changes nothing
 	@echo "Clean."
 
 bench: $(ALL) ## benchmarks beside joins and windows by hand and redis-py, some minutes
-	@.ci/install-redis.sh
+	@.ci/install-server.sh redis-server redis-server
 	@$(BIN)/python -m tests.bench
 
 bench-large: $(ALL) ## joins of 10 M rows, windows of 10 M events, growth: half an hour, 10 GB of disk

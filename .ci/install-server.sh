@@ -1,17 +1,22 @@
 #!/usr/bin/env bash
-# See to it that PostgreSQL's programs are there: the tests start clusters of their own with them.
+# See to it that a server's programs are there: the tests start servers of their own with them.
 # No service is left running, now or after a restart of the machine.
+# Use: install-server.sh PACKAGE PROGRAM, the Debian package and one of its programs.
 set -euo pipefail
 
-installed() { command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
+package=$1
+program=$2
+
+# Debian keeps PostgreSQL's programs below /usr/lib, a folder for each version.
+installed() { command -v "$program" >/dev/null || compgen -G "/usr/lib/$package/*/bin/$program" >/dev/null; }
 
 if installed; then
     exit 0
 fi
 
 refuse() {
-    echo "The tests need PostgreSQL, which is not installed, and $1." >&2
-    echo "On Debian or Ubuntu: apt-get install postgresql   (as root, or with sudo). Then run make test again." >&2
+    echo "The tests need $package, which is not installed, and $1." >&2
+    echo "On Debian or Ubuntu: apt-get install $package   (as root, or with sudo). Then run make test again." >&2
     exit 1
 }
 
@@ -30,12 +35,14 @@ if [ ! -e "$policy" ]; then
     "${as_root[@]}" chmod 755 "$policy"
 fi
 
-install=(env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends postgresql)
-echo "Installing PostgreSQL with apt-get ..."
+install=(env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends "$package")
+echo "Installing $package with apt-get ..."
 "${as_root[@]}" apt-get update -qq || echo "apt-get update failed; trying with the package lists that are there." >&2
 "${as_root[@]}" "${install[@]}" >/dev/null || refuse "apt-get could not install it (see above)"
 if [ -d /run/systemd/system ]; then
-    "${as_root[@]}" systemctl disable --now --quiet postgresql || true
+    "${as_root[@]}" systemctl disable --now --quiet "$package" || true
+else
+    "${as_root[@]}" service "$package" stop >/dev/null 2>&1 || true
 fi
 installed || refuse "it is still missing after its installation"
-echo "Installed PostgreSQL; it is not running as a service."
+echo "Installed $package; it is not running as a service."
