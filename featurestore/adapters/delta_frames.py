@@ -8,7 +8,6 @@ fails, looks again, and finds the rows there. Files and log are synced before a 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from time import time
 from uuid import uuid4
@@ -21,6 +20,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, CommitProperties, Transaction
 
 from featurestore.adapters.delta_source import DatedTable, table_snapshot
+from featurestore.adapters.durable import sync
 from featurestore.adapters.event_times import as_moment
 from featurestore.errors import ConcurrentChange, InvalidRequest, SourceError
 from featurestore.graph.arrow_types import arrow_type
@@ -58,7 +58,7 @@ class DeltaFrames:
                 return _repeated(source, key, rows, (int(pushed), int(table.version())))
             file = file or _written(self._path(source), rows)
             if _committed(table, file, (source, rows, key)):
-                _sync(self._path(source) / "_delta_log")
+                sync(self._path(source) / "_delta_log")
                 return Pushed(source.name, key, rows.num_rows, str(self._open(source).version()), is_new=True)
         raise ConcurrentChange(f"Others push to '{source.name}' all the time. Nothing was written; push it again.")
 
@@ -72,8 +72,8 @@ class DeltaFrames:
         except CommitFailedError:
             if not self._exists(source):  # otherwise another process created it in the same moment
                 raise
-        _sync(path / "_delta_log")
-        _sync(self._folder)
+        sync(path / "_delta_log")
+        sync(self._folder)
 
     def _exists(self, source: FrameSource) -> bool:
         return bool(DeltaTable.is_deltatable(str(self._path(source))))
@@ -122,8 +122,8 @@ def _repeated(source: FrameSource, key: str, rows: pa.Table, found: tuple[int, i
 def _written(folder: Path, rows: pa.Table) -> Path:
     file = folder / f"{uuid4().hex}.parquet"
     pq.write_table(rows, file, compression="zstd")
-    _sync(file)
-    _sync(folder)
+    sync(file)
+    sync(folder)
     return file
 
 
@@ -158,11 +158,3 @@ def _told(value: object, kind: pa.DataType) -> str:
     if pa.types.is_date(kind):
         return str(value)
     return as_moment(value).isoformat(timespec="microseconds").replace("+00:00", "Z")  # type: ignore[arg-type]
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

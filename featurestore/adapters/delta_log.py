@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from featurestore.adapters.durable import sync
 from featurestore.errors import TableDamaged
 from featurestore.ports.commits import AddedFile, TableChange
 from featurestore.ports.table_files import LogEntry
@@ -61,12 +62,12 @@ class DeltaLog:
             stream.flush()
             os.fsync(stream.fileno())
         unfinished.replace(file)
-        _sync_folder(file.parent)
+        sync(file.parent)
 
     def discard(self, table: str, version: int) -> None:
         file = self._file(table, version)
         file.unlink(missing_ok=True)
-        _sync_folder(file.parent)
+        sync(file.parent)
 
     def _file(self, table: str, version: int) -> Path:
         return table_folder(self._folder, table) / LOG_FOLDER / f"{version:020d}.json"
@@ -76,14 +77,6 @@ def table_folder(folder: Path, table: str) -> Path:
     """Where a table lies: `view@fingerprint` is `view/fingerprint`."""
     view, _, fingerprint = table.partition("@")
     return folder / view / fingerprint
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _added(actions: list[dict[str, Any]]) -> Iterator[AddedFile]:

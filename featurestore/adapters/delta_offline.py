@@ -8,7 +8,6 @@ very table object whose files it replaces: a writer that came in between makes t
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
+from featurestore.adapters.durable import sync
 from featurestore.errors import ConcurrentChange, DatasetGone, NotApplied, StoreUnavailable
 from featurestore.intervals import DAY, Interval, floor_to
 from featurestore.ports.engine import DataFile, ParquetFiles
@@ -68,7 +68,7 @@ class DeltaOfflineStore:
             if not self.exists(table):  # otherwise another process created it in the same moment
                 raise
         _sync_log(path, 0)
-        _sync(self._folder)
+        sync(self._folder)
 
     def exists(self, table: str) -> bool:
         return bool(DeltaTable.is_deltatable(str(self._path(table))))
@@ -92,10 +92,10 @@ class DeltaOfflineStore:
             if _inside(row["partition"], days)
         ]  # fmt: skip
         for file in files:
-            _sync(path / file.path)
+            sync(path / file.path)
         for folder in {(path / file.path).parent for file in files}:
-            _sync(folder)
-        _sync(path)
+            sync(folder)
+        sync(path)
         if not files and not removed:
             return based_on
         try:
@@ -205,13 +205,5 @@ def _our_errors(path: Path) -> Iterator[None]:
 
 def _sync_log(path: Path, version: int) -> None:
     log = path / "_delta_log"
-    _sync(log / f"{version:020d}.json")
-    _sync(log)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(log / f"{version:020d}.json")
+    sync(log)

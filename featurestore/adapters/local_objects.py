@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
+from featurestore.adapters.durable import sync
 from featurestore.errors import InvalidReference, StoreCorrupted, StoreUnavailable, UnknownName
 from featurestore.ports.objects import ObjectReference, StoredObject
 
@@ -126,8 +127,8 @@ class LocalObjects:
         with self._our_errors():
             file.parent.mkdir(exist_ok=True)
             unfinished.replace(file)
-            _sync_folder(file.parent)
-            _sync_folder(self._folder)
+            sync(file.parent)
+            sync(self._folder)
 
     @contextmanager
     def _our_errors(self) -> Iterator[None]:
@@ -149,12 +150,3 @@ def _write_all(stream: FileIO, chunk: bytes) -> None:
     rest = memoryview(chunk)
     while rest:
         rest = rest[stream.write(rest) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    """The name of a new file is only durable when its folder is."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
