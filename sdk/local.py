@@ -17,8 +17,8 @@ from sdk.client import Client
 from sdk.results import OnlineColumn, OnlineResult
 
 if TYPE_CHECKING:
+    from featurestore.operations.answered_rows import OnlineValues
     from featurestore.operations.chosen_features import FeatureChoice
-    from featurestore.operations.lookup import OnlineValues
     from featurestore.service.served import ServedFeatures
     from registry.service.served import ServedProject
     from registry.wiring import WiredProject
@@ -151,7 +151,7 @@ def _choice(choice: requests.Choice) -> FeatureChoice:
 
 def _online_column(column: OnlineValues) -> OnlineColumn:
     output = column.column
-    values = column.values
+    values = tuple(column.values)
     if "timestamp" in output.dtype.value:
         values = tuple(_in_utc(value) for value in values)
     return OnlineColumn(

@@ -7,9 +7,20 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
+from featurestore.adapters.stored_moments import from_microseconds
 from featurestore.graph.arrow_types import arrow_schema
 from featurestore.graph.resolved import Column
-from featurestore.ports.online_store import OnlineRow, OnlineStore, OnlineTable, TableRead, TableRows
+from featurestore.ports.online_store import (
+    Filled,
+    FillRequest,
+    OnlineRow,
+    OnlineStore,
+    OnlineTable,
+    OnlineWriter,
+    TableRead,
+    TableRows,
+    WriteCount,
+)
 from featurestore.spec.dtypes import DType
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -34,6 +45,28 @@ def rows_of(table: OnlineTable, rows: Iterable[Row], *, batch_rows: int = 100_00
     return pa.RecordBatchReader.from_batches(schema, batches)
 
 
+def write(store: OnlineWriter, table: OnlineTable, rows: pa.RecordBatchReader) -> WriteCount:
+    """Store what is newer, and say nothing of how far the table is filled."""
+    return store.write(store.begin(FillRequest(table, NOON)), rows)
+
+
+def replace(store: OnlineWriter, table: OnlineTable, rows: pa.RecordBatchReader, filled_to: datetime) -> WriteCount:
+    """Make the rows all that the table holds."""
+    fill = store.begin(FillRequest(table, NOON, replaces=True))
+    count = store.write(fill, rows)
+    store.finish(fill, filled_to)
+    return count
+
+
+def mark(store: OnlineWriter, table: OnlineTable, filled_to: datetime) -> None:
+    store.finish(store.begin(FillRequest(table, NOON)), filled_to)
+
+
+def filled_to(store: OnlineStore, table: OnlineTable) -> datetime | None:
+    filled: Filled | None = read_one(store, table).filled
+    return None if filled is None else filled.to
+
+
 def delays(*rows: Row) -> pa.RecordBatchReader:
     return rows_of(DELAYS, rows)
 
@@ -43,9 +76,25 @@ def read_one(store: OnlineStore, table: OnlineTable, *keys: Row) -> TableRows:
     return answer
 
 
+def rows_found(answer: TableRows) -> list[OnlineRow | None]:
+    """The answer row by row."""
+    return [
+        None
+        if event is None or known is None
+        else OnlineRow(
+            from_microseconds(event), from_microseconds(known), tuple(column[row] for column in answer.values)
+        )
+        for row, (event, known) in enumerate(zip(answer.event_timestamps, answer.known_at, strict=True))
+    ]
+
+
+def rows_at(store: OnlineStore, table: OnlineTable, *keys: Row) -> list[OnlineRow | None]:
+    return rows_found(read_one(store, table, *keys))
+
+
 def delay_of(store: OnlineStore, tail: str) -> object:
     """The stored delay of one tail number, None where there is no row."""
-    [row] = read_one(store, DELAYS, (tail,)).rows
+    [row] = rows_at(store, DELAYS, (tail,))
     return None if row is None else row.values[0]
 
 

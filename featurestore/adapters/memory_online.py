@@ -5,6 +5,7 @@ It keeps the same bytes as the stores on disk and in Redis, so that what works h
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,18 +13,31 @@ from threading import Lock
 
 import pyarrow as pa
 
-from featurestore.adapters.row_codec import TIME_BYTES, CodecCache
-from featurestore.ports.online_store import Key, OnlineTable, TableRead, TableRows, WriteCount
+from featurestore.adapters.row_codec import GENERATION, KNOWN_AT, TIMES, CodecCache
+from featurestore.adapters.stored_moments import encode_moment
+from featurestore.errors import ConcurrentChange
+from featurestore.ports.online_store import (
+    Fill,
+    Filled,
+    FillRequest,
+    Key,
+    OnlineTable,
+    TableRead,
+    TableRows,
+    WriteCount,
+)
 
 
 @dataclass(slots=True)
 class _Content:
-    filled_to: datetime | None = None
+    filled: Filled | None = None
+    generation: int = 1
+    nonce: bytes = field(default_factory=lambda: os.urandom(8))
     rows: dict[bytes, bytes] = field(default_factory=dict)
 
 
 class MemoryOnlineStore:
-    """An OnlineStore that several threads may share."""
+    """An OnlineStore that several threads may share. It forgets no row by itself."""
 
     def __init__(self) -> None:
         self._codecs = CodecCache()
@@ -31,12 +45,14 @@ class MemoryOnlineStore:
         self._lock = Lock()
 
     def read(self, reads: Sequence[TableRead]) -> list[TableRows]:
+        codecs = [self._codecs.of(read.table) for read in reads]
         with self._lock:
-            found = [self._read_table(read) for read in reads]
-        return [
-            TableRows(filled_to, [None if row is None else self._codecs.of(read.table).decode_row(row) for row in rows])
-            for read, (filled_to, rows) in zip(reads, found, strict=True)
-        ]
+            contents = [self._tables.get(codec.identity, _Content()) for codec in codecs]
+            found = [
+                (content.filled, [content.rows.get(codec.encode_key(key)) for key in read.keys])
+                for codec, content, read in zip(codecs, contents, reads, strict=True)
+            ]
+        return [codec.decode_rows(*one) for codec, one in zip(codecs, found, strict=True)]
 
     def sample_keys(self, table: OnlineTable, count: int) -> list[Key]:
         codec = self._codecs.of(table)
@@ -45,40 +61,54 @@ class MemoryOnlineStore:
         wanted = min(count, len(keys))
         return [codec.decode_key(keys[position * len(keys) // wanted]) for position in range(wanted)]
 
-    def write_newer(self, table: OnlineTable, rows: pa.RecordBatchReader) -> WriteCount:
-        codec = self._codecs.of(table)
-        written = kept = 0
+    def begin(self, request: FillRequest) -> Fill:
+        with self._lock:
+            content = self._tables.setdefault(self._codecs.of(request.table).identity, _Content())
+            content.generation += request.replaces
+            return Fill(request, content.generation, content.nonce)
+
+    def write(self, fill: Fill, rows: pa.RecordBatchReader) -> WriteCount:
+        codec = self._codecs.of(fill.request.table)
+        written = total = 0
         for batch in rows:
-            encoded = list(codec.encode_rows(batch))
+            encoded = codec.encode_rows(batch, fill.generation)
+            total += len(encoded.keys)
             with self._lock:
-                stored = self._tables.setdefault(codec.identity, _Content()).rows
-                for key, row in encoded:
-                    present = stored.get(key)
-                    if present is not None and present[:TIME_BYTES] > row[:TIME_BYTES]:
-                        kept += 1
-                    else:
+                stored = self._content(fill).rows
+                for key, row in zip(encoded.keys, encoded.values, strict=True):
+                    if key not in stored or _replaces(fill, stored[key], row):
                         stored[key] = row
                         written += 1
-        return WriteCount(written, kept)
+        return WriteCount(written, total - written)
 
-    def replace(self, table: OnlineTable, rows: pa.RecordBatchReader) -> WriteCount:
-        codec = self._codecs.of(table)
-        encoded = [pair for batch in rows for pair in codec.encode_rows(batch)]
+    def finish(self, fill: Fill, filled_to: datetime) -> None:
         with self._lock:
-            self._tables.setdefault(codec.identity, _Content()).rows = dict(encoded)
-        return WriteCount(len(encoded), 0)
-
-    def mark_filled(self, table: OnlineTable, filled_to: datetime) -> None:
-        with self._lock:
-            content = self._tables.setdefault(self._codecs.of(table).identity, _Content())
-            if content.filled_to is None or content.filled_to < filled_to:
-                content.filled_to = filled_to
+            content = self._content(fill)
+            if fill.request.replaces:
+                content.rows = {key: row for key, row in content.rows.items() if not _is_superseded(fill, row)}
+            before = content.filled.to if content.filled else filled_to
+            content.filled = Filled(max(before, filled_to))
 
     def drop(self, table: OnlineTable) -> None:
         with self._lock:
             self._tables.pop(self._codecs.of(table).identity, None)
 
-    def _read_table(self, read: TableRead) -> tuple[datetime | None, list[bytes | None]]:
-        codec = self._codecs.of(read.table)
-        content = self._tables.get(codec.identity, _Content())
-        return content.filled_to, [content.rows.get(codec.encode_key(key)) for key in read.keys]
+    def close(self) -> None:
+        """There is nothing to release."""
+
+    def _content(self, fill: Fill) -> _Content:
+        content = self._tables.get(self._codecs.of(fill.request.table).identity)
+        if content is None or (content.generation, content.nonce) != (fill.generation, fill.nonce):
+            raise ConcurrentChange(f"{fill.request.table.name} was dropped or is being copied anew. Run it again.")
+        return content
+
+
+def _replaces(fill: Fill, stored: bytes, row: bytes) -> bool:
+    return stored[TIMES] <= row[TIMES] or _is_superseded(fill, stored)
+
+
+def _is_superseded(fill: Fill, stored: bytes) -> bool:
+    """Whether the row is of an earlier generation, and the fill speaks of it."""
+    known_to = fill.request.known_to
+    is_spoken_of = known_to is None or stored[KNOWN_AT] <= encode_moment(known_to)
+    return int.from_bytes(stored[GENERATION]) < fill.generation and is_spoken_of

@@ -1,11 +1,12 @@
 """The embedded online store: one SQLite file in WAL mode, shared by threads and processes.
 
 A lookup is one read transaction of two prepared statements, however many views it asks. Rows are compared by their
-leading time bytes inside SQLite, so concurrent writers can not undo each other. Encoding is `row_codec`'s business.
+leading bytes inside SQLite, so concurrent writers can not undo each other. Encoding is `row_codec`'s business.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -16,37 +17,54 @@ from time import monotonic, sleep
 
 import pyarrow as pa
 
-from featurestore.adapters.row_codec import CodecCache, RowCodec, from_microseconds, to_microseconds
-from featurestore.errors import StoreCorrupted, StoreUnavailable
-from featurestore.ports.online_store import Key, OnlineTable, TableRead, TableRows, WriteCount
+from featurestore.adapters.row_codec import CodecCache, EncodedRows, RowCodec
+from featurestore.adapters.stored_moments import encode_moment, from_microseconds, to_microseconds
+from featurestore.errors import ConcurrentChange, StoreCorrupted, StoreUnavailable
+from featurestore.ports.online_store import (
+    Fill,
+    Filled,
+    FillRequest,
+    Key,
+    OnlineTable,
+    TableRead,
+    TableRows,
+    WriteCount,
+)
 
 _ROWS_PER_TRANSACTION = 10_000  # about 50 ms: other writers wait no longer than that
+_ALWAYS = b"\xff" * 8
 
 _CREATE = (
     # AUTOINCREMENT: the number of a dropped table is never given to another.
-    """CREATE TABLE IF NOT EXISTS online_table (
+    """CREATE TABLE IF NOT EXISTS filled_table (
         id INTEGER PRIMARY KEY AUTOINCREMENT, identity BLOB NOT NULL UNIQUE,
-        generation INTEGER NOT NULL DEFAULT 0, filled_to INTEGER)""",
-    """CREATE TABLE IF NOT EXISTS online_row (
-        table_id INTEGER NOT NULL, key BLOB NOT NULL, generation INTEGER NOT NULL, value BLOB NOT NULL,
+        generation INTEGER NOT NULL DEFAULT 1, nonce BLOB NOT NULL, filled_to INTEGER)""",
+    """CREATE TABLE IF NOT EXISTS stored_row (
+        table_id INTEGER NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL,
         PRIMARY KEY (table_id, key)) WITHOUT ROWID""",
+    # The layout of 0.1: nothing reads it any more, and the offline tables hold every row.
+    "DROP TABLE IF EXISTS online_row",
+    "DROP TABLE IF EXISTS online_table",
 )
-_READ_TABLE = "SELECT id, filled_to FROM online_table WHERE identity = ?"
-_READ_ROW = "SELECT value FROM online_row WHERE table_id = ? AND key = ?"
-_ADD_TABLE = "INSERT INTO online_table (identity) VALUES (?) ON CONFLICT DO NOTHING"
-_WRITE_TARGET = "SELECT id, generation FROM online_table WHERE identity = ?"
-_NEXT_GENERATION = "UPDATE online_table SET generation = generation + 1 WHERE identity = ?"
-_WRITE_ANY = """
-    INSERT INTO online_row (table_id, generation, key, value) VALUES (?, ?, ?, ?)
-    ON CONFLICT (table_id, key) DO UPDATE SET value = excluded.value, generation = excluded.generation"""
-# Blobs compare byte by byte, and the first 16 bytes of a row are its two timestamps in that order.
-_WRITE_NEWER = _WRITE_ANY + " WHERE substr(excluded.value, 1, 16) >= substr(online_row.value, 1, 16)"
-_SWEEP = "DELETE FROM online_row WHERE table_id = ? AND generation < ?"
-_MARK = "UPDATE online_table SET filled_to = max(coalesce(filled_to, ?2), ?2) WHERE identity = ?1"
-_DROP_ROWS = "DELETE FROM online_row WHERE table_id IN (SELECT id FROM online_table WHERE identity = ?)"
-_DROP_TABLE = "DELETE FROM online_table WHERE identity = ?"
+_READ_TABLE = "SELECT id, filled_to FROM filled_table WHERE identity = ?"
+_READ_ROW = "SELECT value FROM stored_row WHERE table_id = ? AND key = ?"
+_ADD_TABLE = "INSERT INTO filled_table (identity, nonce) VALUES (?, ?) ON CONFLICT DO NOTHING"
+_NEXT_GENERATION = "UPDATE filled_table SET generation = generation + 1 WHERE identity = ?"
+_TURN = "SELECT generation, nonce FROM filled_table WHERE identity = ?"
+_TABLE_OF_TURN = "SELECT id FROM filled_table WHERE identity = ? AND generation = ? AND nonce = ?"
+# Blobs compare byte by byte. A row begins with its generation (4 bytes) and its two timestamps (8 each), in that order;
+# ?4 and ?5 are the generation of the fill and the moment up to which it speaks of all rows.
+_WRITE = """
+    INSERT INTO stored_row (table_id, key, value) VALUES (?1, ?2, ?3)
+    ON CONFLICT (table_id, key) DO UPDATE SET value = excluded.value
+    WHERE substr(excluded.value, 5, 16) >= substr(stored_row.value, 5, 16)
+        OR (substr(stored_row.value, 1, 4) < ?4 AND substr(stored_row.value, 13, 8) <= ?5)"""
+_SWEEP = "DELETE FROM stored_row WHERE table_id = ? AND substr(value, 1, 4) < ? AND substr(value, 13, 8) <= ?"
+_MARK = "UPDATE filled_table SET filled_to = max(coalesce(filled_to, ?2), ?2) WHERE id = ?1"
+_DROP_ROWS = "DELETE FROM stored_row WHERE table_id IN (SELECT id FROM filled_table WHERE identity = ?)"
+_DROP_TABLE = "DELETE FROM filled_table WHERE identity = ?"
 _STORED_KEYS = """
-    SELECT key FROM online_row WHERE table_id = (SELECT id FROM online_table WHERE identity = ?) ORDER BY key"""
+    SELECT key FROM stored_row WHERE table_id = (SELECT id FROM filled_table WHERE identity = ?) ORDER BY key"""
 
 
 class SqliteOnlineStore:
@@ -70,10 +88,7 @@ class SqliteOnlineStore:
         with self._transaction("BEGIN") as cursor:
             found = [_read_table(cursor, codec, wanted) for codec, wanted in zip(codecs, keys, strict=True)]
         return [
-            TableRows(
-                None if filled_to is None else from_microseconds(filled_to),
-                [None if row is None else codec.decode_row(row) for row in rows],
-            )
+            codec.decode_rows(None if filled_to is None else Filled(from_microseconds(filled_to)), rows)
             for codec, (filled_to, rows) in zip(codecs, found, strict=True)
         ]
 
@@ -84,31 +99,31 @@ class SqliteOnlineStore:
         wanted = min(count, len(stored))
         return [codec.decode_key(stored[position * len(stored) // wanted]) for position in range(wanted)]
 
-    def write_newer(self, table: OnlineTable, rows: pa.RecordBatchReader) -> WriteCount:
-        codec = self._codecs.of(table)
+    def begin(self, request: FillRequest) -> Fill:
+        identity = self._codecs.of(request.table).identity
+        with self._transaction("BEGIN IMMEDIATE") as cursor:
+            cursor.execute(_ADD_TABLE, (identity, os.urandom(8)))
+            if request.replaces:
+                cursor.execute(_NEXT_GENERATION, (identity,))
+            return Fill(request, *cursor.execute(_TURN, (identity,)).fetchone())
+
+    def write(self, fill: Fill, rows: pa.RecordBatchReader) -> WriteCount:
+        codec = self._codecs.of(fill.request.table)
         total = written = 0
-        for portion in _portions(codec, rows):
-            total += len(portion)
-            written += self._write(_WRITE_NEWER, codec, portion)
+        for batch in rows:
+            for start in range(0, batch.num_rows, _ROWS_PER_TRANSACTION):
+                encoded = codec.encode_rows(batch.slice(start, _ROWS_PER_TRANSACTION), fill.generation)
+                total += len(encoded.keys)
+                written += self._write(fill, encoded)
         return WriteCount(written, total - written)
 
-    def replace(self, table: OnlineTable, rows: pa.RecordBatchReader) -> WriteCount:
-        codec = self._codecs.of(table)
-        with self._transaction("BEGIN IMMEDIATE") as cursor:
-            cursor.execute(_ADD_TABLE, (codec.identity,))
-            cursor.execute(_NEXT_GENERATION, (codec.identity,))
-            table_id, generation = cursor.execute(_WRITE_TARGET, (codec.identity,)).fetchone()
-        written = sum(self._write(_WRITE_ANY, codec, portion) for portion in _portions(codec, rows))
-        with self._transaction("BEGIN IMMEDIATE") as cursor:
-            cursor.execute(_SWEEP, (table_id, generation))
-        return WriteCount(written, 0)
-
-    def mark_filled(self, table: OnlineTable, filled_to: datetime) -> None:
-        identity = self._codecs.of(table).identity
+    def finish(self, fill: Fill, filled_to: datetime) -> None:
         # FULL syncs the log at this commit, and with it every row committed before: the mark never outlives them.
         with self._synchronous_full(), self._transaction("BEGIN IMMEDIATE") as cursor:
-            cursor.execute(_ADD_TABLE, (identity,))
-            cursor.execute(_MARK, (identity, to_microseconds(filled_to)))
+            table_id = self._table_id(cursor, fill)
+            if fill.request.replaces:
+                cursor.execute(_SWEEP, (table_id, *_authority(fill)))
+            cursor.execute(_MARK, (table_id, to_microseconds(filled_to)))
 
     def drop(self, table: OnlineTable) -> None:
         identity = self._codecs.of(table).identity
@@ -122,15 +137,25 @@ class SqliteOnlineStore:
             connection.close()
             del self._local.connection
 
-    def _write(self, statement: str, codec: RowCodec, portion: list[tuple[bytes, bytes]]) -> int:
-        """Write the portion in one transaction; return how many rows the statement stored."""
+    def _write(self, fill: Fill, encoded: EncodedRows) -> int:
+        """Write the rows in one transaction; return how many were stored."""
         with self._transaction("BEGIN IMMEDIATE") as cursor:
-            cursor.execute(_ADD_TABLE, (codec.identity,))
-            # Asked again each time: another process may have dropped the table between two portions.
-            target = cursor.execute(_WRITE_TARGET, (codec.identity,)).fetchone()
+            table_id, authority = self._table_id(cursor, fill), _authority(fill)
             before = cursor.connection.total_changes
-            cursor.executemany(statement, [(*target, key, row) for key, row in portion])
+            pairs = zip(encoded.keys, encoded.values, strict=True)
+            cursor.executemany(_WRITE, [(table_id, key, row, *authority) for key, row in pairs])
             return cursor.connection.total_changes - before
+
+    def _table_id(self, cursor: sqlite3.Cursor, fill: Fill) -> int:
+        """Asked in each transaction: another process may have dropped the table, or begun to copy it anew."""
+        identity = self._codecs.of(fill.request.table).identity
+        found: tuple[int] | None = cursor.execute(_TABLE_OF_TURN, (identity, fill.generation, fill.nonce)).fetchone()
+        if found is None:
+            raise ConcurrentChange(
+                f"While {fill.request.table.name} was being copied, it was dropped from the online store, or another "
+                "process began to copy all of it. Run `knownat materialize` again."
+            )
+        return found[0]
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Cursor]:
@@ -231,11 +256,10 @@ def _read_table(cursor: sqlite3.Cursor, codec: RowCodec, keys: list[bytes]) -> t
     return filled_to, [None if row is None else row[0] for row in found]
 
 
-def _portions(codec: RowCodec, rows: pa.RecordBatchReader) -> Iterator[list[tuple[bytes, bytes]]]:
-    """The encoded rows, as many at a time as one transaction takes."""
-    for batch in rows:
-        for start in range(0, batch.num_rows, _ROWS_PER_TRANSACTION):
-            yield list(codec.encode_rows(batch.slice(start, _ROWS_PER_TRANSACTION)))
+def _authority(fill: Fill) -> tuple[bytes, bytes]:
+    """Of which rows a replacing fill speaks: those of earlier generations that were known up to this moment."""
+    known_to = fill.request.known_to
+    return fill.generation.to_bytes(4), _ALWAYS if known_to is None else encode_moment(known_to)
 
 
 def _is_damage(error: sqlite3.Error) -> bool:

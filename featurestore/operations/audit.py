@@ -46,9 +46,10 @@ def audit(view: ResolvedView, sample: int, offline: OfflineSide, online: OnlineS
     Raises NotMaterialized when the view is not online.
     """
     table = OnlineTable.of(view)
-    filled_to = online.store.read([TableRead(table, [])])[0].filled_to
-    if filled_to is None:
+    filled = online.store.read([TableRead(table, [])])[0].filled
+    if filled is None:
         raise NotMaterialized(f"View '{view.name}' is not in the online store. Run `knownat materialize`.")
+    filled_to = filled.to
     keys = list(dict.fromkeys((*online.store.sample_keys(table, sample), *_offline_keys(view, sample, offline))))
     features = _whole_view(view)
     rows = [dict(zip((key.name for key in view.keys), values, strict=True)) for values in keys]

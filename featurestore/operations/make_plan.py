@@ -22,7 +22,7 @@ from featurestore.plan.stages import ChangeKind, Plan
 from featurestore.plan.usage import DatasetUse
 from featurestore.ports.definitions import DefinitionsReader
 from featurestore.ports.model_usage import ModelUsage
-from featurestore.ports.online_store import OnlineTable, TableRead
+from featurestore.ports.online_store import Filled, OnlineTable, TableRead
 from featurestore.ports.plan_memory import PlanMemory, Remembered
 from featurestore.ports.state import CatalogState, DatasetState
 
@@ -55,12 +55,14 @@ def make_plan(project: Project, offline: OfflineSide, online: OnlineSide, *, now
         project.memory.keep(found)
     filled = [view for view in resolved.graph.views if offline.tables.exists(view.table)]
     late = {view.table: outdated(view, offline, now=now) for view in filled}
+    answering = _online_tables(applied or Graph(), online)
     situation = Situation(
         applied=applied,
         serial=current.serial if current else None,
         covered={view.table: offline.coverage.coverage(view.table).covered for view in filled},
         spans=resolved.spans,
-        online=_online_tables(applied or Graph(), online),
+        online=frozenset(answering),
+        keeps={table: filled.keeps for table, filled in answering.items() if filled.keeps is not None},
         now=now,
         firsts={view.table: first for view in resolved.graph.views if (first := firsts[_rows_key(view, resolved)])},
         outdated={table: one.days for table, one in late.items()},
@@ -113,12 +115,12 @@ def _drift_problems(project: Project, offline: OfflineSide, applied: Graph) -> l
     return [Problem(declared[drift.source], str(drift), hint) for drift in found if drift.source in declared]
 
 
-def _online_tables(applied: Graph, online: OnlineSide) -> frozenset[str]:
+def _online_tables(applied: Graph, online: OnlineSide) -> dict[str, Filled]:
     """The applied views' tables that were materialized, asked of the store itself only when state says so."""
     recorded = [view for view in applied.views if online.progress.last(online.address, view.table) is not None]
     reads = [TableRead(OnlineTable.of(view), []) for view in recorded]
     markers = online.store.read(reads) if reads else []
-    return frozenset(view.table for view, rows in zip(recorded, markers, strict=True) if rows.filled_to is not None)
+    return {view.table: rows.filled for view, rows in zip(recorded, markers, strict=True) if rows.filled is not None}
 
 
 def _pinned(plan: Plan, applied: Graph, project: Project) -> tuple[DatasetUse, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pyarrow as pa
 
@@ -20,12 +20,14 @@ from featurestore.operations.open_table import open_table
 from featurestore.operations.reach import answers_until
 from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.ports.engine import ParquetFiles, Query
-from featurestore.ports.online_store import OnlineTable, TableRead
+from featurestore.ports.online_store import Filled, FillRequest, OnlineTable, TableRead
 from featurestore.ports.state import Coverage, Materialization
 from featurestore.spec.dtypes import DType
 
 _TIMES = (Column(EVENT_TIMESTAMP, DType.TIMESTAMP), Column(KNOWN_AT, DType.TIMESTAMP))
 _KEYS_AT_ONCE = 1_000_000
+_SLACK = timedelta(days=1)
+"""How much longer than its TTL a row is kept online: to be told as expired, and for a TTL that is raised a little."""
 _BEFORE, _AFTER = "before", "after"
 
 
@@ -59,20 +61,24 @@ def materialize(
     view = request.view
     table = OnlineTable.of(view)
     last = online.progress.last(online.address, view.table)
-    marker = online.store.read([TableRead(table, [])])[0].filled_to
+    filled = online.store.read([TableRead(table, [])])[0].filled
+    marker = None if filled is None else filled.to
     # A store never goes back: asked for an earlier moment, it is brought up to date where it stands.
     # Read before the rows: a fill that is recorded after this is copied by the next run, whatever this one saw of it.
     coverage = offline.coverage.coverage(view.table)
     until = _reachable(view, max(request.until, marker or request.until), coverage)
-    since = None if request.full else _resume_from(view, last, marker, coverage)
+    since = None if request.full or _forgets_too_soon(view, filled) else _resume_from(view, last, marker, coverage)
     if since is not None and last is not None and _lost_rows(view, last.version, coverage, offline):
         since = None
     if since is not None and since >= until:
         return Materialized(view.name, since, 0, 0)
+    # Begun before the table is opened: what is pushed from now on belongs to this generation, and stays.
+    keeps = None if view.ttl is None else view.ttl + _SLACK
+    fill = online.store.begin(FillRequest(table, now, since is None, until - view.publish_delay, keeps))
     snapshot = open_table(view.table, offline, days=days_read(view, since=since, until=until))
     with _newest(view, snapshot.files, offline, since=since, until=until) as rows:
-        count = online.store.replace(table, rows) if since is None else online.store.write_newer(table, rows)
-    online.store.mark_filled(table, until)
+        count = online.store.write(fill, rows)
+    online.store.finish(fill, until)
     done = Materialization(view.table, until, coverage.version, count.written, now)
     online.progress.record(online.address, done, after=last)
     return Materialized(view.name, until, count.written, count.kept)
@@ -129,6 +135,13 @@ def _resume_from(
         return None
     refilled = [answers_until(view, fill.interval.start) for fill in coverage.fills if fill.version > last.version]
     return min(last.filled_to, marker, *refilled)
+
+
+def _forgets_too_soon(view: ResolvedView, filled: Filled | None) -> bool:
+    """Whether rows that count now may be gone, because they were copied with a shorter TTL."""
+    if filled is None or filled.keeps is None:
+        return False
+    return view.ttl is None or view.ttl > filled.keeps
 
 
 def _lost_rows(view: ResolvedView, version: int, coverage: Coverage, offline: OfflineSide) -> bool:

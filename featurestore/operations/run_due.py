@@ -83,4 +83,4 @@ def _is_online(view: ResolvedView, online: OnlineSide) -> bool:
     says it where state has forgotten how far it was."""
     if online.progress.last(online.address, view.table) is not None:
         return True
-    return online.store.read([TableRead(OnlineTable.of(view), [])])[0].filled_to is not None
+    return online.store.read([TableRead(OnlineTable.of(view), [])])[0].filled is not None

@@ -33,7 +33,7 @@ class ViewStatus:
 def view_statuses(graph: Graph, offline: OfflineSide, online: OnlineSide, *, now: datetime) -> tuple[ViewStatus, ...]:
     """One entry for each view of the graph. Raises StoreUnavailable when the online store does not answer."""
     reads = [TableRead(OnlineTable.of(view), []) for view in graph.views]
-    markers = [answer.filled_to for answer in online.store.read(reads)] if reads else []
+    markers = [answer.filled.to if answer.filled else None for answer in online.store.read(reads)] if reads else []
     found = zip(graph.views, markers, strict=True)
     return tuple(
         replace(_status(view, offline, marker), late_rows=_late_rows(view, offline, now)) for view, marker in found

@@ -162,7 +162,8 @@ def _online_damages(premises: Premises, known: Dependents) -> Iterator[Damage]:
 
 def _online_difference(view: ResolvedView, premises: Premises) -> Damage | None:
     last = premises.online.progress.last(premises.online.address, view.table)
-    marker = premises.online.store.read([TableRead(OnlineTable.of(view), [])])[0].filled_to
+    filled = premises.online.store.read([TableRead(OnlineTable.of(view), [])])[0].filled
+    marker = None if filled is None else filled.to
     if last is None or (marker is not None and marker >= last.filled_to):
         return None
     return Damage(

@@ -38,6 +38,8 @@ class Situation:
     online: Collection[str]
     """Tables that the online store holds now."""
     now: datetime
+    keeps: Mapping[str, timedelta] = field(default_factory=dict)
+    """How long after they happened rows are kept online, for the tables of which they are not kept for ever."""
     firsts: Mapping[str, datetime] = field(default_factory=dict)
     """When the rows of a table begin, where the sources do not say it."""
     outdated: Mapping[str, IntervalSet] = field(default_factory=dict)
@@ -157,8 +159,14 @@ def _view_stages(view: ResolvedView, situation: Situation, asked: Collection[str
     missing |= situation.outdated.get(view.table, IntervalSet())
     if missing:
         yield Backfill(view, missing, estimated_rows(view, missing, situation.spans))
-    if view.name in asked and view.table not in situation.online and (missing or covered):
+    if view.name in asked and not _answers_online(view, situation) and (missing or covered):
         yield Materialize(view)
+
+
+def _answers_online(view: ResolvedView, situation: Situation) -> bool:
+    """Whether the store holds the view's table, with every row that counts by the view's TTL as it is wanted."""
+    keeps = situation.keeps.get(view.table)
+    return view.table in situation.online and (keeps is None or (view.ttl is not None and view.ttl <= keeps))
 
 
 def _changes(old: Graph, new: Graph) -> Iterator[Change]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import pyarrow as pa
@@ -30,6 +30,22 @@ Key = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class TableRead:
+    """The keys wanted of one table."""
+
+    table: OnlineTable
+    keys: Sequence[Key]
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A table is whole up to a moment. `keeps`: how long after it happened a row is kept at least; None: for ever."""
+
+    to: datetime
+    keeps: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OnlineRow:
     """A stored row: both timestamps in UTC, the values in the table's order, None for null."""
 
@@ -39,20 +55,17 @@ class OnlineRow:
 
 
 @dataclass(frozen=True, slots=True)
-class TableRead:
-    """The keys wanted of one table."""
-
-    table: OnlineTable
-    keys: Sequence[Key]
-
-
-@dataclass(frozen=True, slots=True)
 class TableRows:
-    """The answer to a TableRead: a row or None for each key, in order."""
+    """The answer to a TableRead, column by column, because that is how it is used: whoever asks for a hundred keys
+    wants a few features of all of them. Each column has an entry for each key, in order; None where there is no row."""
 
-    filled_to: datetime | None
-    """Up to when the table is filled; None: never filled, or the store lost it. Then `rows` says nothing."""
-    rows: Sequence[OnlineRow | None]
+    filled: Filled | None
+    """None: never filled, or the store lost it. Then the rest says nothing."""
+    event_timestamps: Sequence[int | None]
+    """Microseconds since 1970 in UTC."""
+    known_at: Sequence[int | None]
+    values: Sequence[Sequence[object]]
+    """A column for each of the table's values; None for a null, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +74,35 @@ class WriteCount:
 
     written: int
     kept: int
+
+
+@dataclass(frozen=True, slots=True)
+class FillRequest:
+    """What a writer is about to do.
+
+    `replaces`: the rows to come are the table's whole content up to `known_to`, in place of all that it holds. Of what
+    became known later it says nothing, so that a row which was pushed meanwhile stays.
+    """
+
+    table: OnlineTable
+    now: datetime
+    replaces: bool = False
+    known_to: datetime | None = None
+    keeps: timedelta | None = None
+    """How long after it happened a row must be kept; the store may then forget it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """A writer's turn. A replacing one begins a new generation: its rows replace those of earlier generations whatever
+    their times, and writers of earlier generations can store nothing more."""
+
+    request: FillRequest
+    generation: int
+    nonce: bytes
+    """Of the table's record. A store that was flushed has none, or another."""
+    expires: bool = False
+    """Whether rows are given an expiry."""
 
 
 class OnlineReader(Protocol):
@@ -75,25 +117,36 @@ class OnlineReader(Protocol):
         ...
 
 
+class AsyncOnlineReader(Protocol):
+    """The same answers without holding an event loop up."""
+
+    async def read(self, reads: Sequence[TableRead]) -> list[TableRows]: ...
+
+    async def close(self) -> None: ...
+
+
 class OnlineWriter(Protocol):
-    """The batches written have the table's key columns, `event_timestamp`, `known_at`, then its values.
+    """A writer begins, writes as often as it likes, and finishes, or leaves it at that if others say how far the table
+    is filled. The batches have the table's key columns, `event_timestamp`, `known_at`, then its values.
 
     Raises StoreUnavailable, or StoreRefused when the store is set up to drop rows. What was written before an error
-    stays; writing again finishes the job.
+    stays; beginning again finishes the job.
     """
 
-    def write_newer(self, table: OnlineTable, rows: pa.RecordBatchReader) -> WriteCount:
+    def begin(self, request: FillRequest) -> Fill:
+        """Readers see no difference yet. Raises StoreCorrupted when the table's place is taken by another one."""
+        ...
+
+    def write(self, fill: Fill, rows: pa.RecordBatchReader) -> WriteCount:
         """Store each row unless its key has one with a greater event timestamp, or the same one and a greater known
-        timestamp."""
+        timestamp; rows of an earlier generation that this fill speaks of are replaced in any case. Readers find the old
+        or the new row of a key at any moment. Raises ConcurrentChange when the fill's turn is over."""
         ...
 
-    def replace(self, table: OnlineTable, rows: pa.RecordBatchReader) -> WriteCount:
-        """Make `rows` the whole content of the table: store all, older or not, then remove the keys that are not
-        among them. Readers find the old or the new row of a key at any moment."""
-        ...
-
-    def mark_filled(self, table: OnlineTable, filled_to: datetime) -> None:
-        """Say up to when the table is filled. Call it after the rows are written; it never goes back."""
+    def finish(self, fill: Fill, filled_to: datetime) -> None:
+        """Say up to when the table is filled, which never goes back; before that, a replacing fill removes what is left
+        of earlier generations. Raises ConcurrentChange when the store lost rows since the fill began, or another
+        replacing fill began since: the table is then marked by nobody, or by that one."""
         ...
 
     def drop(self, table: OnlineTable) -> None:

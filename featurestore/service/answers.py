@@ -12,10 +12,11 @@ from datetime import datetime
 import pyarrow as pa
 
 from featurestore.graph.lineage import Direction
+from featurestore.operations.answered_rows import OnlineAnswer
 from featurestore.operations.audit import audit
 from featurestore.operations.chosen_features import FeatureChoice, chosen_features
 from featurestore.operations.explain_known import explain_known
-from featurestore.operations.lookup import Asked, OnlineAnswer, lookup
+from featurestore.operations.lookup import Asked, lookup
 from featurestore.operations.rebuild import rebuild
 from featurestore.operations.status import view_statuses
 from featurestore.operations.training_set import TrainingSetRequest, training_set

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from featurestore.graph.lineage import LineageTree
 from featurestore.graph.resolved import Column, Graph, ResolvedFeature, ResolvedSource, ResolvedView, ServiceEntry
 from featurestore.graph.selection import service_features
+from featurestore.operations.answered_rows import OnlineAnswer, OnlineValues
 from featurestore.operations.audit import AuditReport, Difference
 from featurestore.operations.explain_known import KnownReport
-from featurestore.operations.lookup import OnlineAnswer, OnlineValues
 from featurestore.operations.status import ViewStatus
 from featurestore.ports.state import AppliedGraph, ColumnProfile, Manifest, PinnedTable
 from featurestore.service.wire import Document, Json, duration_json, moment_json, value_json

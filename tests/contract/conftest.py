@@ -1,4 +1,4 @@
-"""Every keeper of state, in turn."""
+"""Every keeper of state and every online store, in turn."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from featurestore.adapters.memory_state import MemoryCatalog, MemoryCoverage, Me
 from featurestore.adapters.sql_database import Database, upgrade
 from featurestore.adapters.sql_state import SqlCatalog, SqlCoverage, SqlDatasets, SqlMaterializations
 from featurestore.adapters.sql_tables import STATE_MIGRATIONS
+from featurestore.ports.online_store import OnlineStore
+from tests.contract.online_stores import ONLINE_STORES, OpenStore, opened_stores
 from tests.contract.states import State
 
 
@@ -22,3 +24,14 @@ def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[State]:
     with Database(f"sqlite:///{tmp_path}/state.db") as database:
         upgrade(database, STATE_MIGRATIONS)
         yield State(SqlCatalog(database), SqlCoverage(database), SqlMaterializations(database), SqlDatasets(database))
+
+
+@pytest.fixture(params=ONLINE_STORES)
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenStore]:
+    with opened_stores(request.param, request, tmp_path) as open_one:
+        yield open_one
+
+
+@pytest.fixture
+def store(open_store: OpenStore) -> OnlineStore:
+    return open_store()

@@ -13,7 +13,6 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from featurestore.adapters.row_codec import TIME_BYTES
 from tests.command import done, knownat, started
 
 ONE_DAY = {"KNOWNAT_ENGINE__CHUNK_DAYS": "1"}
@@ -106,13 +105,13 @@ def change_one_row(store: Path) -> None:
     """Change one bit of the last float of one stored row of the view that is all numbers."""
     with sqlite3.connect(store) as connection:
         [table] = connection.execute(
-            "SELECT id FROM online_table WHERE instr(identity, CAST('customer_orders@' AS BLOB)) > 0"
+            "SELECT id FROM filled_table WHERE instr(identity, CAST('customer_orders@' AS BLOB)) > 0"
         ).fetchone()
-        key, value = connection.execute("SELECT key, value FROM online_row WHERE table_id = ?", (table,)).fetchone()
-        # Four bytes of schema follow the times; then a msgpack list of seven, whose float64 have nine bytes each.
-        at = value.index(b"\xcb", TIME_BYTES + 4) + 4
+        key, value = connection.execute("SELECT key, value FROM stored_row WHERE table_id = ?", (table,)).fetchone()
+        # 24 bytes of generation, times and schema, a byte for the nulls, then the values: the first one's last byte.
+        at = 24 + 1 + 7
         changed = value[:at] + bytes([value[at] ^ 1]) + value[at + 1 :]
-        connection.execute("UPDATE online_row SET value = ? WHERE table_id = ? AND key = ?", (changed, table, key))
+        connection.execute("UPDATE stored_row SET value = ? WHERE table_id = ? AND key = ?", (changed, table, key))
     connection.close()
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from featurestore.adapters.redis_online import RedisOnlineStore
 from featurestore.errors import SettingsError, StoreCorrupted, StoreRefused, StoreUnavailable
-from featurestore.ports.online_store import TableRows, WriteCount
-from tests.online_rows import DELAYS, NOON, delay_of, delays, read_one, rows_of
+from featurestore.ports.online_store import FillRequest, WriteCount
+from tests.online_rows import DELAYS, NOON, delay_of, delays, filled_to, mark, read_one, replace, rows_of, write
 from tests.redis_server import RedisServer, free_port, running_redis
 
 
@@ -40,11 +40,8 @@ def test_a_refused_connection_is_unavailable_and_the_message_names_the_address_w
 
 def test_writing_to_a_refused_connection_is_unavailable() -> None:
     with opened(f"redis://127.0.0.1:{free_port()}") as store:
-        for write in (store.write_newer, store.replace):
-            with pytest.raises(StoreUnavailable):
-                write(DELAYS, delays(("N1", NOON, NOON, 1.0)))
         with pytest.raises(StoreUnavailable):
-            store.mark_filled(DELAYS, NOON)
+            store.begin(FillRequest(DELAYS, NOON))
         with pytest.raises(StoreUnavailable):
             store.drop(DELAYS)
         with pytest.raises(StoreUnavailable):
@@ -61,7 +58,7 @@ def test_a_server_that_accepts_and_never_answers_is_unavailable_after_the_deadli
 
 def test_a_server_that_freezes_is_unavailable_and_works_again_when_it_thaws(server: RedisServer) -> None:
     with opened(server.url, timeout_seconds=0.5) as store:
-        store.write_newer(DELAYS, delays(("N1", NOON, NOON, 1.0)))
+        write(store, DELAYS, delays(("N1", NOON, NOON, 1.0)))
         with server.frozen(), pytest.raises(StoreUnavailable):
             delay_of(store, "N1")
 
@@ -70,11 +67,11 @@ def test_a_server_that_freezes_is_unavailable_and_works_again_when_it_thaws(serv
 
 def test_after_flushall_a_table_is_not_filled_rather_than_full_of_unknown_keys(server: RedisServer) -> None:
     with opened(server.url) as store, server.client() as client:
-        store.write_newer(DELAYS, delays(("N1", NOON, NOON, 1.0)))
-        store.mark_filled(DELAYS, NOON)
+        write(store, DELAYS, delays(("N1", NOON, NOON, 1.0)))
+        mark(store, DELAYS, NOON)
         client.flushall()
 
-        assert read_one(store, DELAYS, ("N1",)) == TableRows(None, [None])
+        assert filled_to(store, DELAYS) is None
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-lfu", "allkeys-random"])
@@ -82,9 +79,8 @@ def test_a_server_that_may_evict_rows_is_refused_before_anything_is_written(serv
     with opened(server.url) as store, server.client() as client:
         client.config_set("maxmemory-policy", policy)
 
-        for write in (store.write_newer, store.replace):
-            with pytest.raises(StoreRefused, match=f"'{policy}'.*CONFIG SET maxmemory-policy noeviction"):
-                write(DELAYS, delays(("N1", NOON, NOON, 1.0)))
+        with pytest.raises(StoreRefused, match=f"'{policy}'.*CONFIG SET maxmemory-policy noeviction"):
+            store.begin(FillRequest(DELAYS, NOON))
         assert client.dbsize() == 0
 
 
@@ -93,7 +89,7 @@ def test_a_server_that_evicts_only_keys_with_an_expiry_is_taken(server: RedisSer
     with opened(server.url) as store, server.client() as client:
         client.config_set("maxmemory-policy", policy)
 
-        assert store.write_newer(DELAYS, delays(("N1", NOON, NOON, 1.0))) == WriteCount(1, 0)
+        assert write(store, DELAYS, delays(("N1", NOON, NOON, 1.0))) == WriteCount(1, 0)
 
 
 def test_the_eviction_policy_is_found_where_config_is_forbidden(server: RedisServer) -> None:
@@ -104,8 +100,8 @@ def test_the_eviction_policy_is_found_where_config_is_forbidden(server: RedisSer
     url = server.url.replace("redis://", "redis://knownat:pw@")
 
     with opened(url) as store:
-        assert store.write_newer(DELAYS, delays(("N1", NOON, NOON, 1.0))) == WriteCount(1, 0)
-        assert store.replace(DELAYS, delays(("N2", NOON, NOON, 2.0))) == WriteCount(1, 0)
+        assert write(store, DELAYS, delays(("N1", NOON, NOON, 1.0))) == WriteCount(1, 0)
+        assert replace(store, DELAYS, delays(("N2", NOON, NOON, 2.0)), NOON) == WriteCount(1, 0)
         assert store.sample_keys(DELAYS, 2) == [("N2",)]
 
 
@@ -116,7 +112,7 @@ def test_a_user_who_may_not_write_there_is_refused_with_what_to_grant(server: Re
         )
 
     with opened(server.url.replace("redis://", "redis://reader:pw@")) as store, pytest.raises(StoreRefused) as caught:
-        store.write_newer(DELAYS, delays(("N1", NOON, NOON, 1.0)))
+        write(store, DELAYS, delays(("N1", NOON, NOON, 1.0)))
 
     assert "+@write" in caught.value.message
 
@@ -131,16 +127,18 @@ def test_a_wrong_password_is_unavailable_and_not_printed(server: RedisServer) ->
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize("method", ["write_newer", "replace"])
-def test_a_full_server_refuses_and_says_exactly_how_many_rows_it_has(method: str) -> None:
+@pytest.mark.parametrize("replaces", [False, True])
+def test_a_full_server_refuses_and_says_exactly_how_many_rows_it_has(replaces: bool) -> None:
     rows = [(f"N{number}", NOON, NOON, 1.0) for number in range(60_000)]
 
     with running_redis("--maxmemory", "4mb") as server, opened(server.url) as store, server.client() as client:
+        fill = store.begin(FillRequest(DELAYS, NOON, replaces))
         with pytest.raises(StoreRefused) as caught:
-            getattr(store, method)(DELAYS, rows_of(DELAYS, rows))
+            store.write(fill, rows_of(DELAYS, rows))
 
-        assert 0 < client.dbsize() < len(rows)
-        assert f": {client.dbsize()} rows were written" in caught.value.message
+        stored = client.dbsize() - 1  # the table's record
+        assert 0 < stored < len(rows)
+        assert f": {stored} rows were written" in caught.value.message
 
 
 def test_writing_again_finishes_what_a_full_server_interrupted() -> None:
@@ -148,11 +146,11 @@ def test_writing_again_finishes_what_a_full_server_interrupted() -> None:
 
     with running_redis("--maxmemory", "4mb") as server, opened(server.url) as store, server.client() as client:
         with pytest.raises(StoreRefused):
-            store.write_newer(DELAYS, rows_of(DELAYS, rows))
+            write(store, DELAYS, rows_of(DELAYS, rows))
         client.config_set("maxmemory", "100mb")
 
-        assert store.write_newer(DELAYS, rows_of(DELAYS, rows)) == WriteCount(60_000, 0)
-        assert client.dbsize() == 60_000
+        assert write(store, DELAYS, rows_of(DELAYS, rows)) == WriteCount(60_000, 0)
+        assert client.dbsize() == 60_000 + 1
 
 
 def test_marking_on_a_full_server_is_refused() -> None:
@@ -160,30 +158,29 @@ def test_marking_on_a_full_server_is_refused() -> None:
         client.config_set("maxmemory", "1")
 
         with pytest.raises(StoreRefused, match="full"):
-            store.mark_filled(DELAYS, NOON)
+            mark(store, DELAYS, NOON)
 
 
 def test_a_server_restarted_between_calls_is_found_again_and_known_to_be_empty() -> None:
     port = free_port()
     with opened(f"redis://127.0.0.1:{port}") as store:
         with running_redis(port=port):
-            store.write_newer(DELAYS, delays(("N1", NOON, NOON, 1.0)))
-            store.mark_filled(DELAYS, NOON)
-            before = read_one(store, DELAYS, ("N1",))
+            write(store, DELAYS, delays(("N1", NOON, NOON, 1.0)))
+            mark(store, DELAYS, NOON)
+            before = filled_to(store, DELAYS)
 
         with running_redis(port=port):
-            after_restart = read_one(store, DELAYS, ("N1",))
-            again = store.write_newer(DELAYS, delays(("N1", NOON, NOON, 2.0)))
+            after_restart = filled_to(store, DELAYS)
+            again = write(store, DELAYS, delays(("N1", NOON, NOON, 2.0)))
 
-    assert before.filled_to == NOON
-    assert after_restart == TableRows(None, [None])
+    assert (before, after_restart) == (NOON, None)
     assert again == WriteCount(1, 0)
 
 
 def test_bytes_that_somebody_else_wrote_under_our_keys_are_corrupted(server: RedisServer) -> None:
     with opened(server.url) as store, server.client() as client:
-        store.write_newer(DELAYS, delays(("N1", NOON, NOON, 1.0)))
-        [key] = client.keys("*")
+        write(store, DELAYS, delays(("N1", NOON, NOON, 1.0)))
+        [key] = client.keys("knownat:{*")
         client.set(key, b"something else entirely")
 
         with pytest.raises(StoreCorrupted, match="delays@0a1b2c3d"):

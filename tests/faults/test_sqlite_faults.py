@@ -12,42 +12,42 @@ import pytest
 
 from featurestore.adapters.sqlite_online import SqliteOnlineStore
 from featurestore.errors import StoreCorrupted, StoreUnavailable
-from tests.online_rows import DELAYS, NOON, after, delay_of, delays, read_one
+from tests.online_rows import DELAYS, NOON, after, delay_of, delays, filled_to, mark, read_one, write
 
 _WRITER = """
 import sys
 from featurestore.adapters.sqlite_online import SqliteOnlineStore
-from tests.online_rows import DELAYS, after, delays
+from tests.online_rows import DELAYS, after, delays, mark, write
 store = SqliteOnlineStore(sys.argv[1])
 for step in range(int(sys.argv[2]), 60, 3):
-    store.write_newer(DELAYS, delays(("N1", after(step), after(step), float(step))))
-    store.mark_filled(DELAYS, after(step))
+    write(store, DELAYS, delays(("N1", after(step), after(step), float(step))))
+    mark(store, DELAYS, after(step))
 """
 
 
 def test_a_file_locked_by_another_writer_is_unavailable_for_writes_and_still_read(tmp_path: Path) -> None:
     store = SqliteOnlineStore(tmp_path / "online.sqlite", busy_timeout_seconds=0.05)
-    store.write_newer(DELAYS, delays(("N1", NOON, NOON, 1.0)))
+    write(store, DELAYS, delays(("N1", NOON, NOON, 1.0)))
 
     with closing(sqlite3.connect(tmp_path / "online.sqlite", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
 
         with pytest.raises(StoreUnavailable, match="locked"):
-            store.write_newer(DELAYS, delays(("N1", after(1), NOON, 2.0)))
+            write(store, DELAYS, delays(("N1", after(1), NOON, 2.0)))
         assert delay_of(store, "N1") == 1.0
 
 
 def test_a_store_works_again_after_the_lock_is_gone(tmp_path: Path) -> None:
     store = SqliteOnlineStore(tmp_path / "online.sqlite", busy_timeout_seconds=0.05)
-    store.mark_filled(DELAYS, NOON)
+    mark(store, DELAYS, NOON)
     with closing(sqlite3.connect(tmp_path / "online.sqlite", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailable):
-            store.mark_filled(DELAYS, after(1))
+            mark(store, DELAYS, after(1))
 
-    store.mark_filled(DELAYS, after(2))
+    mark(store, DELAYS, after(2))
 
-    assert read_one(store, DELAYS).filled_to == after(2)
+    assert filled_to(store, DELAYS) == after(2)
 
 
 def test_a_path_that_can_not_be_opened_is_unavailable(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_file_that_is_no_database_is_corrupted(tmp_path: Path) -> None:
 def test_a_damaged_page_is_corrupted(tmp_path: Path) -> None:
     path = tmp_path / "online.sqlite"
     with closing(SqliteOnlineStore(path)) as store:
-        store.write_newer(DELAYS, delays(*[(f"N{number}", NOON, NOON, 1.0) for number in range(5_000)]))
+        write(store, DELAYS, delays(*[(f"N{number}", NOON, NOON, 1.0) for number in range(5_000)]))
     pages = path.read_bytes()
     path.write_bytes(pages[:4096] + b"\xff" * (len(pages) - 4096))
 
@@ -85,4 +85,4 @@ def test_processes_that_create_and_write_one_file_at_once_leave_the_newest_row_a
 
     assert exit_codes == [0, 0, 0]
     assert delay_of(SqliteOnlineStore(path), "N1") == 59.0
-    assert read_one(SqliteOnlineStore(path), DELAYS).filled_to == after(59)
+    assert filled_to(SqliteOnlineStore(path), DELAYS) == after(59)

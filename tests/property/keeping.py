@@ -229,4 +229,4 @@ def online_tables_of_nobody(world: World) -> list[str]:
     every = {view.table: view for one in world.small.catalog.history() for view in one.graph.views}
     unasked = [view for table, view in every.items() if table not in asked]
     answers = world.small.online.store.read([TableRead(OnlineTable.of(view), []) for view in unasked])
-    return [view.table for view, answer in zip(unasked, answers, strict=True) if answer.filled_to is not None]
+    return [view.table for view, answer in zip(unasked, answers, strict=True) if answer.filled is not None]

@@ -25,8 +25,9 @@ from featurestore.adapters.memory_state import MemoryCatalog, MemoryCoverage, Me
 from featurestore.adapters.merge_join import MergeJoin
 from featurestore.graph.resolved import FeatureSet, Graph
 from featurestore.graph.selection import referenced_features, service_features
+from featurestore.operations.answered_rows import OnlineAnswer
 from featurestore.operations.apply import apply
-from featurestore.operations.lookup import Asked, OnlineAnswer, lookup, prepare
+from featurestore.operations.lookup import Asked, lookup, prepare
 from featurestore.operations.make_plan import Project, make_plan
 from featurestore.operations.materialize import MaterializeRequest, materialize
 from featurestore.operations.sides import Ledger, OfflineSide, OnlineSide

@@ -18,8 +18,8 @@ from sqlglot import exp
 from featurestore.adapters.duckdb_engine import DuckDBEngine
 from featurestore.graph.resolved import ResolvedView
 from featurestore.intervals import DAY, Interval, split_days
+from featurestore.operations.answered_rows import Status
 from featurestore.operations.fill_views import FillRequest, fill_views
-from featurestore.operations.lookup import Status
 from featurestore.ports.engine import Query
 from featurestore.spec.aggregate import Aggregate
 from featurestore.spec.dtypes import DType

@@ -23,7 +23,7 @@ from featurestore.adapters.duckdb_engine import DuckDBEngine
 from featurestore.adapters.memory_online import MemoryOnlineStore
 from featurestore.adapters.sqlite_online import SqliteOnlineStore
 from featurestore.graph.resolved import ResolvedView
-from featurestore.operations.lookup import Status
+from featurestore.operations.answered_rows import Status
 from featurestore.ports.online_store import OnlineStore, OnlineTable, TableRead
 from featurestore.spec.aggregate import Aggregate
 from featurestore.spec.declarations import Declaration
@@ -107,13 +107,13 @@ def write_known(project: SmallProject, history: History, choices: Choices, now: 
 def answers(project: SmallProject, view: ResolvedView) -> tuple[datetime, list[dict[str, Any]]]:
     """Every asked key's features at the moment up to which the view is online, and that moment."""
     [found] = project.online.store.read([TableRead(OnlineTable.of(view), [])])
-    assert found.filled_to is not None
-    answer = project.lookup(project.features(f"{view.name}:*"), ASKED, found.filled_to)  # type: ignore[arg-type]
+    assert found.filled is not None
+    answer = project.lookup(project.features(f"{view.name}:*"), ASKED, found.filled.to)  # type: ignore[arg-type]
     columns = {column.column.name: column.values for column in answer.columns}
     for column in answer.columns:
         for value, status in zip(column.values, column.statuses, strict=True):
             assert (value is None) or status in (Status.PRESENT, Status.MISSING)
-    return found.filled_to, [{name: values[row] for name, values in columns.items()} for row in range(answer.rows)]
+    return found.filled.to, [{name: values[row] for name, values in columns.items()} for row in range(answer.rows)]
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])

@@ -16,11 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from featurestore.errors import DatasetGone, StoreCorrupted, UnknownName
-from featurestore.ports.online_store import OnlineTable, TableRead
+from featurestore.ports.online_store import OnlineTable
 from registry.errors import AliasNotFound, InvalidRegistration, ModelNotFound, RegistrationKeyReused, VersionNotFound
 from registry.wiring import open_project as wire_folder
 from sdk import Client, TrainingSet, connect
 from sdk.results import ModelVersion, RegisteredModel
+from tests.online_rows import rows_at, write
 from tests.service.conftest import apply_all, connected
 from tests.small_project import NOW, SPINE, SmallProject
 
@@ -266,12 +267,12 @@ def overwrite_facts(project: SmallProject, *, shop: str, visitors: int) -> None:
     applied = wired.features.project.catalog.current()
     assert applied is not None
     table = OnlineTable.of(applied.graph.view("shop_facts"))
-    [[row]] = [read.rows for read in wired.features.online.store.read([TableRead(table, [(shop,)])])]
+    [row] = rows_at(wired.features.online.store, table, (shop,))
     assert row is not None
     values = {column.name: [value] for column, value in zip(table.values, row.values, strict=True)}
     columns = {"shop": [shop], "event_timestamp": [row.event_timestamp], "known_at": [row.known_at]} | values
     changed = pa.table(columns | {"visitors": [visitors]})
-    wired.features.online.store.write_newer(table, changed.to_reader())
+    write(wired.features.online.store, table, changed.to_reader())
     wired.close()
 
 

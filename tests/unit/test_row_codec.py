@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurestore.adapters.row_codec import TIME_BYTES, CodecCache, RowCodec, decode_moment, encode_moment
+from featurestore.adapters.row_codec import TIMES, CodecCache, EncodedRows, RowCodec
+from featurestore.adapters.stored_moments import decode_moment, encode_moment
 from featurestore.errors import EntityRowsError, StoreCorrupted
 from featurestore.graph.resolved import Column
 from featurestore.ports.online_store import OnlineTable
 from featurestore.spec.dtypes import DType, Embedding
-from tests.online_rows import NOON, Row, after, rows_of
+from tests.online_rows import NOON, Row, after, rows_found, rows_of
 from tests.property.every_type import TYPES, exact, values
 
 MOMENTS = values(DType.TIMESTAMP)
@@ -31,9 +32,19 @@ def table_keyed_by(*dtypes: DType) -> OnlineTable:
     return OnlineTable("t@1", tuple(Column(f"k{i}", dtype) for i, dtype in enumerate(dtypes)), ())
 
 
+def pairs(found: EncodedRows) -> list[tuple[bytes, bytes]]:
+    return list(zip(found.keys, found.values, strict=True))
+
+
+def decoded(codec: RowCodec, row: bytes) -> tuple[object, ...]:
+    [found] = rows_found(codec.decode_rows(None, [row]))
+    assert found is not None
+    return found.values
+
+
 def encoded(table: OnlineTable, *rows: Row) -> list[tuple[bytes, bytes]]:
     codec = RowCodec(table)
-    return [pair for batch in rows_of(table, rows) for pair in codec.encode_rows(batch)]
+    return [pair for batch in rows_of(table, rows) for pair in pairs(codec.encode_rows(batch, 1))]
 
 
 @given(
@@ -46,8 +57,9 @@ def test_every_key_and_row_comes_back_exactly(key: Row, event: datetime, known: 
     codec = RowCodec(EVERY_TYPE)
 
     [(key_bytes, row_bytes)] = encoded(EVERY_TYPE, (*key, event, known, *row_values))
-    row = codec.decode_row(row_bytes)
+    [row] = rows_found(codec.decode_rows(None, [row_bytes]))
 
+    assert row is not None
     assert codec.encode_key(key) == key_bytes
     assert codec.decode_key(key_bytes) == key
     assert (row.event_timestamp, row.known_at) == (event, known)
@@ -60,8 +72,8 @@ def test_the_leading_bytes_of_rows_compare_as_their_times(
 ) -> None:
     [(_, one), (_, other)] = encoded(TEXT_KEY, ("a", *first, 1.0), ("a", *second, 2.0))
 
-    assert (one[:TIME_BYTES] < other[:TIME_BYTES]) == (first < second)
-    assert (one[:TIME_BYTES] == other[:TIME_BYTES]) == (first == second)
+    assert (one[TIMES] < other[TIMES]) == (first < second)
+    assert (one[TIMES] == other[TIMES]) == (first == second)
 
 
 @given(MOMENTS)
@@ -140,7 +152,7 @@ def test_a_row_written_with_other_columns_is_corrupted_not_garbage(values: tuple
     reader = RowCodec(OnlineTable(TEXT_KEY.name, TEXT_KEY.keys, values))
 
     with pytest.raises(StoreCorrupted, match="with these columns"):
-        reader.decode_row(row)
+        reader.decode_rows(None, [row])
 
 
 def test_a_cut_or_overlong_row_is_corrupted() -> None:
@@ -149,7 +161,7 @@ def test_a_cut_or_overlong_row_is_corrupted() -> None:
 
     for damaged in [row[:length] for length in range(len(row))] + [row + b"\x00"]:
         with pytest.raises(StoreCorrupted):
-            codec.decode_row(damaged)
+            codec.decode_rows(None, [None, damaged])
 
 
 def test_bytes_that_are_no_key_or_moment_are_corrupted() -> None:
@@ -170,7 +182,7 @@ def test_a_batch_is_read_by_column_name_and_other_spellings_of_a_type_are_taken(
         }
     )
 
-    assert list(codec.encode_rows(batch)) == encoded(TEXT_KEY, ("a", NOON, after(1), 1.0))
+    assert pairs(codec.encode_rows(batch, 1)) == encoded(TEXT_KEY, ("a", NOON, after(1), 1.0))
 
 
 def test_a_batch_slice_encodes_its_own_rows_only() -> None:
@@ -178,7 +190,7 @@ def test_a_batch_slice_encodes_its_own_rows_only() -> None:
     rows = [(str(number), NOON, NOON, float(number)) for number in range(10)]
     [batch] = rows_of(TEXT_KEY, rows)
 
-    assert list(codec.encode_rows(batch.slice(3, 2))) == encoded(TEXT_KEY, *rows[3:5])
+    assert pairs(codec.encode_rows(batch.slice(3, 2), 1)) == encoded(TEXT_KEY, *rows[3:5])
 
 
 def test_embeddings_take_four_bytes_an_item_and_a_slice_has_its_own() -> None:
@@ -186,11 +198,11 @@ def test_embeddings_take_four_bytes_an_item_and_a_slice_has_its_own() -> None:
     rows = [(str(n), NOON, NOON, None if n % 3 == 0 else [float(n)] * 100) for n in range(10)]
     [batch] = rows_of(table, rows)
 
-    found = list(RowCodec(table).encode_rows(batch.slice(4, 4)))
+    found = pairs(RowCodec(table).encode_rows(batch.slice(4, 4), 1))
 
     assert found == encoded(table, *rows[4:8])
-    assert [RowCodec(table).decode_row(row).values[0] for _, row in found] == [row[3] for row in rows[4:8]]
-    assert len(found[0][1]) == 20 + 1 + 3 + 400  # the header, then msgpack: a list of one, whose item has 400 bytes
+    assert [decoded(RowCodec(table), row)[0] for _, row in found] == [row[3] for row in rows[4:8]]
+    assert len(found[0][1]) == 24 + 1 + 400  # the header, a byte for the nulls, the items
 
 
 @pytest.mark.parametrize("dtype", TYPES, ids=str)
@@ -202,16 +214,16 @@ def test_a_slice_of_any_type_encodes_its_own_values_only(dtype: DType, data: st.
     rows = [(number, NOON, NOON, value) for number, value in enumerate(found)]
     [batch] = rows_of(table, rows)
 
-    assert list(RowCodec(table).encode_rows(batch.slice(2, 2))) == encoded(table, *rows[2:4])
+    assert pairs(RowCodec(table).encode_rows(batch.slice(2, 2), 1)) == encoded(table, *rows[2:4])
 
 
 def test_an_embedding_of_another_length_is_corrupted() -> None:
     three, four = (OnlineTable("e@1", (), (Column("vector", Embedding(size)),)) for size in (3, 4))
     [(_, row)] = encoded(four, (NOON, NOON, [1.0] * 4))
-    header = encoded(three, (NOON, NOON, [1.0] * 3))[0][1][:20]
+    header = encoded(three, (NOON, NOON, [1.0] * 3))[0][1][:24]
 
     with pytest.raises(StoreCorrupted, match="Expected a row"):
-        RowCodec(three).decode_row(header + row[20:])
+        RowCodec(three).decode_rows(None, [header + row[24:]])
 
 
 def test_the_payload_of_a_float_survives_bit_by_bit() -> None:
@@ -219,9 +231,9 @@ def test_the_payload_of_a_float_survives_bit_by_bit() -> None:
     batch = next(rows_of(TEXT_KEY, [("a", NOON, NOON, 0.0)])).set_column(3, "x", pa.array(payload))
     codec = RowCodec(TEXT_KEY)
 
-    [(_, row)] = codec.encode_rows(batch)
+    [row] = codec.encode_rows(batch, 1).values
 
-    assert struct.pack(">d", codec.decode_row(row).values[0]) == bytes.fromhex("7ff8000000001234")
+    assert struct.pack(">d", decoded(codec, row)[0]) == bytes.fromhex("7ff8000000001234")
 
 
 def test_the_cache_gives_each_table_its_own_codec_even_under_one_name() -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from featurestore.adapters.duckdb_engine import DuckDBEngine
 from featurestore.errors import EntityRowsError, LookupInThePast, NotMaterialized
-from featurestore.operations.lookup import Asked, OnlineAnswer, Status, lookup, prepare
+from featurestore.operations.answered_rows import OnlineAnswer, Status
+from featurestore.operations.lookup import Asked, lookup, prepare
 from featurestore.spec.aggregate import Aggregate
 from featurestore.spec.dtypes import DType
 from featurestore.spec.entity import Entity
