@@ -20,7 +20,7 @@ from featurestore.adapters.merge_join import MergeJoin
 from featurestore.adapters.parquet_source import ParquetSources
 from featurestore.adapters.plan_memory_file import PlanMemoryFile
 from featurestore.adapters.postgres_source import PostgresSources
-from featurestore.adapters.redis_online import RedisOnlineStore
+from featurestore.adapters.redis_online import AsyncRedisReader, RedisOnlineStore
 from featurestore.adapters.s3_storage import S3Storage
 from featurestore.adapters.source_files import SourceFiles
 from featurestore.adapters.source_kinds import SourceKinds
@@ -29,6 +29,7 @@ from featurestore.adapters.sql_database import Database, upgrade
 from featurestore.adapters.sql_state import SqlCatalog, SqlCoverage, SqlDatasets, SqlMaterializations
 from featurestore.adapters.sql_tables import STATE_MIGRATIONS
 from featurestore.adapters.sqlite_online import SqliteOnlineStore
+from featurestore.adapters.threaded_reader import ThreadedReader
 from featurestore.graph.lineage import lineage_tree
 from featurestore.operations.lineage import lineage_edges
 from featurestore.operations.make_plan import Project
@@ -40,7 +41,8 @@ from featurestore.ports.frames import FrameStore
 from featurestore.ports.locks import Locks
 from featurestore.ports.model_usage import ModelUsage
 from featurestore.ports.object_usage import ObjectUsage
-from featurestore.service.served import ServedFeatures
+from featurestore.ports.online_store import AsyncOnlineReader
+from featurestore.service.served import LoopReaders, ServedFeatures
 from featurestore.settings import S3Settings, Settings, machine_clock
 
 _PLAN_MEMORY = ".knownat/plan-memory"
@@ -61,6 +63,7 @@ class FeatureStore:
     locks: Locks
     frames: FrameStore
     upkeep: Upkeep
+    open_reader: Callable[[], AsyncOnlineReader]
     clock: Clock
     close: Callable[[], None]
 
@@ -90,7 +93,7 @@ def wire(settings: Settings, database: Database, usage: ModelUsage, objects: Obj
         spill_folder=settings.path(settings.engine.spill_folder),
     )
     joins = MergeJoin(threads=settings.engine.threads)
-    store, address = _online_store(settings)
+    store, address, open_reader = _online_store(settings)
     tables = settings.path(settings.offline.tables)
     datasets, commits = SqlDatasets(database), SqlCommits(database)
     shelf = LocalObjects(settings.path(settings.offline.objects))
@@ -125,6 +128,7 @@ def wire(settings: Settings, database: Database, usage: ModelUsage, objects: Obj
         locks=FileLocks(settings.path(settings.offline.locks)),
         frames=frames,
         upkeep=Upkeep(shelf, objects, commits),
+        open_reader=open_reader,
         clock=_clock(settings),
         close=close,
     )
@@ -139,6 +143,7 @@ def served_features(store: FeatureStore) -> ServedFeatures:
         online=store.online,
         archive=store.archive,
         lookups=PreparedLookups(catalog, NoModels()),
+        readers=LoopReaders(store.open_reader),
         lineage=lambda urn, direction: lineage_tree(lineage_edges(catalog, datasets), urn, direction),
         clock=store.clock,
     )
@@ -174,12 +179,20 @@ def _storage(settings: S3Settings) -> S3Storage:
     )
 
 
-def _online_store(settings: Settings) -> tuple[RedisOnlineStore | SqliteOnlineStore, str]:
-    """The online store, and the address under which state remembers how far it is filled."""
+def _online_store(
+    settings: Settings,
+) -> tuple[RedisOnlineStore | SqliteOnlineStore, str, Callable[[], AsyncOnlineReader]]:
+    """The online store, the address under which state remembers how far it is filled, and readers for event loops."""
     url = settings.online.url.get_secret_value()
     if not url:
         path = settings.path(settings.online.path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        return SqliteOnlineStore(path), f"sqlite:{settings.online.path}"
-    store = RedisOnlineStore(url, namespace=settings.name, timeout_seconds=settings.online.timeout_seconds)
-    return store, f"{store.address}/{settings.name}"
+        embedded = SqliteOnlineStore(path)
+        return embedded, f"sqlite:{settings.online.path}", lambda: ThreadedReader(embedded)
+    name, seconds = settings.name, settings.online.timeout_seconds
+    store = RedisOnlineStore(url, namespace=name, timeout_seconds=seconds)
+
+    def open_reader() -> AsyncOnlineReader:
+        return AsyncRedisReader(url, namespace=name, timeout_seconds=seconds)
+
+    return store, f"{store.address}/{name}", open_reader

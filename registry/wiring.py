@@ -8,7 +8,7 @@ from pathlib import Path
 
 from featurestore.adapters.sql_database import upgrade
 from featurestore.operations.prepared_lookups import PreparedLookups
-from featurestore.service.served import ServedFeatures
+from featurestore.service.served import LoopReaders, ServedFeatures
 from featurestore.settings import Settings, read_settings
 from featurestore.wiring import FeatureStore, open_database, wire
 from registry.adapters.artifact_users import RegisteredArtifacts
@@ -59,6 +59,7 @@ def served_project(project: WiredProject) -> ServedProject:
         online=features.online,
         archive=features.archive,
         lookups=PreparedLookups(catalog, RegisteredModelFeatures(registry)),
+        readers=LoopReaders(features.open_reader),
         lineage=lambda urn, direction: read_lineage(urn, direction, catalog, registry),
         clock=features.clock,
     )

@@ -89,10 +89,11 @@ class Client:
         service: str | None = None,
         features: Iterable[str] | None = None,
         model: str | None = None,
-        entities: Iterable[Mapping[str, object]],
+        entities: Iterable[Mapping[str, object]] | Mapping[str, Iterable[object]],
         at: datetime | None = None,
     ) -> OnlineResult:
-        """The features of each entity as the online store has them, each with a status.
+        """The features of each entity as the online store has them, each with a status. `entities` are rows, dicts of
+        columns to values, or one dict of columns to lists of values.
 
         `model` (`fraud@champion`, `fraud@3`) gives exactly the features which that version was trained on. `at` asks
         a store that has been filled up to then for that moment, in a replay. Raises EntityRowsError, UnknownName,
@@ -106,7 +107,7 @@ class Client:
         service: str | None = None,
         features: Iterable[str] | None = None,
         model: str | None = None,
-        entities: Iterable[Mapping[str, object]],
+        entities: Iterable[Mapping[str, object]] | Mapping[str, Iterable[object]],
         at: datetime | None = None,
     ) -> OnlineResult:
         """As `online`, without holding the event loop up. Close the client with `async with` or `aclose` then."""
@@ -224,11 +225,11 @@ def _lookup(
     service: str | None,
     features: Iterable[str] | None,
     model: str | None,
-    entities: Iterable[Mapping[str, object]],
+    entities: Iterable[Mapping[str, object]] | Mapping[str, Iterable[object]],
     at: datetime | None,
 ) -> requests.Online:
     choice = requests.Choice.of(service=service, features=features, model=model)
-    return requests.Online(choice, requests.checked_rows(entities), requests.utc(at))
+    return requests.Online(choice, requests.checked_entities(entities), requests.utc(at))
 
 
 def _save(transport: Transport, wanted: requests.Download, path: Path) -> None:

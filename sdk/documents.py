@@ -25,7 +25,8 @@ Document = Mapping[str, Any]
 
 def online_result(document: Document) -> OnlineResult:
     columns = tuple(_online_column(column) for column in document["columns"])
-    return OnlineResult(document["rows"], datetime.fromisoformat(document["at"]), columns)
+    names, values = tuple(column.name for column in columns), [column.values for column in columns]
+    return OnlineResult(datetime.fromisoformat(document["at"]), document["rows"], names, values, lambda: columns)
 
 
 def audit_result(document: Document) -> AuditResult:

@@ -5,19 +5,16 @@ Loads the storeys below, each function what it needs, so that `import sdk` does 
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, assert_never
 
 from sdk import requests
-from sdk.client import Client
 from sdk.results import OnlineColumn, OnlineResult
 
 if TYPE_CHECKING:
-    from featurestore.operations.answered_rows import OnlineValues
+    from featurestore.operations.answered_rows import OnlineAnswer, OnlineValues
     from featurestore.operations.chosen_features import FeatureChoice
     from featurestore.service.served import ServedFeatures
     from registry.service.served import ServedProject
@@ -31,9 +28,9 @@ def open_local(folder: Path, settings: Mapping[str, object] | None = None) -> Lo
     return LocalTransport(open_project(folder, settings), owns_project=True)
 
 
-def client_of(project: WiredProject) -> Client:
-    """A client of a project that someone else has wired, and will close."""
-    return Client(LocalTransport(project, owns_project=False))
+def transport_of(project: WiredProject) -> LocalTransport:
+    """The way into a project that someone else has wired, and will close."""
+    return LocalTransport(project, owns_project=False)
 
 
 class LocalTransport:
@@ -49,11 +46,17 @@ class LocalTransport:
     def online(self, request: requests.Online) -> OnlineResult:
         from featurestore.service.answers import look_up
 
-        answer = look_up(self._served.features, _choice(request.choice), request.rows, at=request.at)
-        return OnlineResult(answer.rows, answer.at, tuple(_online_column(column) for column in answer.columns))
+        return _online_result(look_up(self._served.features, _choice(request.choice), request.entities, at=request.at))
 
     async def online_async(self, request: requests.Online) -> OnlineResult:
-        return await asyncio.to_thread(self.online, request)
+        from featurestore.service.answers import look_up_async
+
+        choice = _choice(request.choice)
+        return _online_result(await look_up_async(self._served.features, choice, request.entities, at=request.at))
+
+    def refresh(self) -> None:
+        """Something was applied in this process: the next lookup knows of it."""
+        self._served.features.lookups.refresh()
 
     def ask(self, question: requests.Question) -> object:
         if isinstance(question, requests.FeatureQuestion):
@@ -76,10 +79,12 @@ class LocalTransport:
             into.write(chunk)
 
     def close(self) -> None:
+        self._served.features.lookups.close()
         if self._owns_project:
             self._project.close()
 
     async def aclose(self) -> None:
+        await self._served.features.readers.close()
         self.close()
 
 
@@ -149,28 +154,21 @@ def _choice(choice: requests.Choice) -> FeatureChoice:
     return FeatureChoice(choice.service, choice.features, choice.model)
 
 
+def _online_result(answer: OnlineAnswer) -> OnlineResult:
+    names = tuple([output.name for output in answer.outputs])
+    return OnlineResult(
+        answer.at, answer.rows, names, answer.values, lambda: tuple(map(_online_column, answer.columns))
+    )
+
+
 def _online_column(column: OnlineValues) -> OnlineColumn:
     output = column.column
-    values = tuple(column.values)
-    if "timestamp" in output.dtype.value:
-        values = tuple(_in_utc(value) for value in values)
     return OnlineColumn(
         output.name,
         output.reference,
         output.dtype.value,
         output.fingerprint,
-        values,
+        tuple(column.values),
         tuple(status.value for status in column.statuses),
         column.event_timestamps,
     )
-
-
-def _in_utc(value: object) -> object:
-    """Arrow names the zone in its own way; a moment is given back the same from either transport."""
-    match value:
-        case datetime():
-            return value.astimezone(UTC)
-        case list():
-            return [_in_utc(item) for item in value]
-        case _:
-            return value

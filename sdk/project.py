@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from featurestore.spec.source import FrameSource
     from registry.wiring import WiredProject
     from sdk.client import Client
+    from sdk.local import LocalTransport
     from sdk.spines import Spine
 
 
@@ -51,14 +52,17 @@ class Project:
     def __init__(self, wired: WiredProject) -> None:
         self._wired = wired
         self._client: Client | None = None
+        self._transport: LocalTransport | None = None
 
     @property
     def client(self) -> Client:
         """What readers of this project use, in process. Closed with the project."""
         if self._client is None:
-            from sdk.local import client_of
+            from sdk.client import Client
+            from sdk.local import transport_of
 
-            self._client = client_of(self._wired)
+            self._transport = transport_of(self._wired)
+            self._client = Client(self._transport)
         return self._client
 
     def views(self, names: Sequence[str] | None = None) -> tuple[str, ...]:
@@ -92,6 +96,8 @@ class Project:
             now=features.clock(),
             chunk_days=features.settings.engine.chunk_days,
         )
+        if self._transport is not None:
+            self._transport.refresh()
 
     def backfill(
         self,
@@ -223,6 +229,8 @@ class Project:
 
     def close(self) -> None:
         """Release everything. Closing twice is harmless."""
+        if self._transport is not None:
+            self._transport.close()
         self._wired.close()
 
     def __enter__(self) -> Self:

@@ -120,7 +120,8 @@ class RemoteTransport:
 
 def _online(request: requests.Online) -> _Call:
     choice = request.choice
-    document: dict[str, object] = {"entities": [requests.row_json(row) for row in request.rows]}
+    entities = requests.entities_json(request.entities)
+    document: dict[str, object] = {"include": ["statuses", "event_timestamps"], "entities": entities}
     for name, value in (("service", choice.service), ("features", choice.features), ("model", choice.model)):
         if value is not None:
             document[name] = value

@@ -20,7 +20,10 @@ MOST_ENTITIES = 10_000
 MOST_AUDITED = 100_000
 
 Row = Mapping[str, object]
+Entities = tuple[Row, ...] | Mapping[str, list[object]]
 _PLAIN = (str, bool, int, float, date, Decimal)
+_EXACT = frozenset({str, bool, int, float, type(None)})
+"""What most values are, and then need no second look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Online:
     """Look entities up."""
 
     choice: Choice
-    rows: tuple[Row, ...]
+    entities: Entities
     at: datetime | None = None
 
 
@@ -208,16 +211,36 @@ Download = DatasetFile | ArtifactFile
 """Everything that is answered by bytes."""
 
 
-def checked_rows(entities: Iterable[Row]) -> tuple[Row, ...]:
-    """The rows of a lookup with plain Python values, NumPy's scalars converted. Raises EntityRowsError."""
-    rows = tuple(entities) if not isinstance(entities, Mapping | str | bytes) else None
-    if rows is None:
-        raise EntityRowsError(f"entities is a list of rows, each a dict of columns to values, got {entities!r:.80}")
-    if len(rows) > MOST_ENTITIES:
+def checked_entities(entities: Iterable[Row] | Mapping[str, Iterable[object]]) -> Entities:
+    """The rows, or the columns, of a lookup with plain Python values, NumPy's scalars converted. Raises
+    EntityRowsError."""
+    if isinstance(entities, Mapping):
+        columns = {_column(name, 0): _checked_column(values, str(name)) for name, values in entities.items()}
+        _check_count(max(map(len, columns.values()), default=0))
+        return columns
+    if isinstance(entities, str | bytes) or not isinstance(entities, Iterable):
         raise EntityRowsError(
-            f"{len(rows)} rows were asked for and {MOST_ENTITIES} may be at once: ask in parts, or pull a training set."
+            "entities is a list of rows, each a dict of columns to values, or a dict of columns to lists of values, "
+            f"got {entities!r:.80}"
         )
-    return tuple(_checked_row(row, index) for index, row in enumerate(rows))
+    rows = entities if isinstance(entities, list | tuple) else tuple(entities)
+    _check_count(len(rows))
+    return tuple([_checked_row(row, index) for index, row in enumerate(rows)])
+
+
+def _check_count(count: int) -> None:
+    if count > MOST_ENTITIES:
+        raise EntityRowsError(
+            f"{count} rows were asked for and {MOST_ENTITIES} may be at once: ask in parts, or pull a training set."
+        )
+
+
+def _checked_column(values: object, name: str) -> list[object]:
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+        raise EntityRowsError(
+            f"The column '{name}' is {values!r:.80}, expected a list of values. A single entity is a list of one row."
+        )
+    return [value if type(value) in _EXACT else _plain(value, row, name) for row, value in enumerate(values)]
 
 
 def utc(moment: datetime | None) -> datetime | None:
@@ -229,9 +252,11 @@ def utc(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def row_json(row: Row) -> dict[str, object]:
-    """A checked row as JSON holds it; values that JSON does not know say what they are."""
-    return {name: _value_json(value) for name, value in row.items()}
+def entities_json(entities: Entities) -> object:
+    """Checked entities as JSON holds them; values that JSON does not know say what they are."""
+    if isinstance(entities, Mapping):
+        return {name: _value_json(values) for name, values in entities.items()}
+    return [{name: _value_json(value) for name, value in row.items()} for row in entities]
 
 
 def nameable(text: object) -> bool:
@@ -262,13 +287,20 @@ def _check_text(what: str, text: object) -> None:
 
 def _is_text(text: object) -> bool:
     """Half of a surrogate pair is a str, but no text that could be sent."""
-    return isinstance(text, str) and not any("\ud800" <= character <= "\udfff" for character in text)
+    if not isinstance(text, str):
+        return False
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _checked_row(row: object, index: int) -> Row:
     if not isinstance(row, Mapping):
         raise EntityRowsError(f"Row {index} is {type(row).__name__}, expected a mapping of columns to values")
-    return {_column(name, index): _plain(value, index, name) for name, value in row.items()}
+    return {
+        name if type(name) is str else _column(name, index): value
+        if type(value) in _EXACT
+        else _plain(value, index, name)
+        for name, value in row.items()
+    }
 
 
 def _column(name: object, index: int) -> str:

@@ -5,7 +5,7 @@ pandas and Polars are loaded here only, and only when they are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -13,11 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from featurestore.errors import InvalidRequest
 from featurestore.spec.dtypes import DType, Kind
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
     import polars as pl
+
+_NUMBERS = frozenset({
+    Kind.BOOL, Kind.INT8, Kind.INT16, Kind.INT32, Kind.INT64, Kind.FLOAT32, Kind.FLOAT64, Kind.DECIMAL
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,24 +86,67 @@ class OnlineColumn:
     event_timestamps: tuple[datetime | None, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class OnlineResult:
-    """The features of each entity, in the order they were asked for, as of `at`."""
+    """The features of each entity, in the order they were asked for, as of `at`. `columns` are the features' names.
 
-    rows: int
-    at: datetime
-    details: tuple[OnlineColumn, ...]
+    Values are there at once; statuses and timestamps are made when they are asked for.
+    """
+
+    __slots__ = ("_describe", "_details", "_values", "at", "columns", "rows")
+
+    def __init__(
+        self,
+        at: datetime,
+        rows: int,
+        columns: tuple[str, ...],
+        values: Sequence[Sequence[object]],
+        describe: Callable[[], tuple[OnlineColumn, ...]],
+    ) -> None:
+        self.at = at
+        self.rows = rows
+        self.columns = columns
+        self._values = values
+        self._describe = describe
+        self._details: tuple[OnlineColumn, ...] | None = None
 
     def __repr__(self) -> str:
-        return f"OnlineResult({self.rows} rows, {len(self.details)} features, as of {self.at.isoformat()})"
+        return f"OnlineResult({self.rows} rows, {len(self.columns)} features, as of {self.at.isoformat()})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, OnlineResult):
+            return NotImplemented
+        return (self.rows, self.at, self.details) == (other.rows, other.at, other.details)
+
+    __hash__ = None  # type: ignore[assignment]  # values may be lists
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        return tuple(column.name for column in self.details)
+    def details(self) -> tuple[OnlineColumn, ...]:
+        """Everything there is about each column."""
+        if self._details is None:
+            self._details = self._describe()
+        return self._details
 
     def to_dicts(self) -> list[dict[str, object]]:
         """For each entity: column to value."""
-        return [{column.name: column.values[row] for column in self.details} for row in range(self.rows)]
+        return [dict(zip(self.columns, row, strict=True)) for row in zip(*self._values, strict=True)]
+
+    def to_columns(self) -> dict[str, list[object]]:
+        """For each column: a value for each entity."""
+        return {name: list(values) for name, values in zip(self.columns, self._values, strict=True)}
+
+    def to_numpy(self) -> npt.NDArray[np.float64]:
+        """A row for each entity and a column for each feature, in the order in which they were asked for: of a model,
+        that of its training set. Nulls are NaN; integers beyond 2**53 are rounded. Raises InvalidRequest, naming the
+        features that are no numbers."""
+        import numpy as np
+
+        kinds = {column.name: DType.parse(column.dtype).kind for column in self.details}
+        if others := [f"{name} ({kind.value})" for name, kind in kinds.items() if kind not in _NUMBERS]:
+            raise InvalidRequest(f"A matrix holds numbers, and these features are none: {', '.join(others)}")
+        matrix = np.empty((self.rows, len(self.columns)), np.float64)
+        for index, values in enumerate(self._values):
+            matrix[:, index] = np.array(values, dtype=np.float64)  # None becomes NaN
+        return matrix
 
     def statuses(self) -> list[dict[str, str]]:
         """For each entity: column to `present`, `null`, `missing` or `expired`."""
@@ -107,7 +157,10 @@ class OnlineResult:
         return [{column.name: column.event_timestamps[row] for column in self.details} for row in range(self.rows)]
 
     def to_arrow(self) -> pa.Table:
-        arrays = [pa.array(column.values, arrow_type(column.dtype)) for column in self.details]
+        arrays = [
+            pa.array(values, arrow_type(column.dtype))
+            for column, values in zip(self.details, self._values, strict=True)
+        ]
         return pa.table(arrays, names=list(self.columns))
 
     def to_pandas(self) -> pd.DataFrame:

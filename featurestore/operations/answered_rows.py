@@ -30,35 +30,55 @@ class AnsweredRows:
     states: Sequence[Status] | None = None
     """PRESENT, MISSING or EXPIRED; None where all are present."""
 
+    @property
+    def moments(self) -> tuple[datetime | None, ...]:
+        return tuple(None if event is None else EPOCH + timedelta(0, 0, event) for event in self.events)
+
+    def statuses(self, values: Sequence[object]) -> tuple[Status, ...]:
+        """The status of each of a column's values."""
+        present = [Status.NULL if value is None else Status.PRESENT for value in values]
+        if self.states is None:
+            return tuple(present)
+        states = zip(present, self.states, strict=True)
+        return tuple([status if state is Status.PRESENT else state for status, state in states])
+
 
 @dataclass(frozen=True, slots=True)
 class OnlineValues:
     """One output column of an answer: a value for each row asked for."""
 
     column: OutputColumn
-    values: Sequence[object]
+    values: tuple[object, ...]
     rows: AnsweredRows
 
     @property
     def statuses(self) -> tuple[Status, ...]:
         """A status for each value."""
-        present = (Status.NULL if value is None else Status.PRESENT for value in self.values)
-        if self.rows.states is None:
-            return tuple(present)
-        states = zip(present, self.rows.states, strict=True)
-        return tuple(status if state is Status.PRESENT else state for status, state in states)
+        return self.rows.statuses(self.values)
 
     @property
     def event_timestamps(self) -> tuple[datetime | None, ...]:
         """When the row behind each value happened (for windows: the boundary it was computed at); None where there is
         no row, and for on-demand features."""
-        return tuple(None if event is None else EPOCH + timedelta(0, 0, event) for event in self.rows.events)
+        return self.rows.moments
 
 
 @dataclass(frozen=True, slots=True)
 class OnlineAnswer:
-    """An answer's columns, in the feature set's order, and the moment they were asked for."""
+    """The values of `outputs`, in the feature set's order, a column for each, and the moment they were asked for.
 
-    columns: tuple[OnlineValues, ...]
+    `sources` says for each output which of `answered` its rows are. What describes a value is made by `columns`: most
+    who ask want the values alone.
+    """
+
+    outputs: tuple[OutputColumn, ...]
+    values: Sequence[Sequence[object]]
+    sources: Sequence[int]
+    answered: Sequence[AnsweredRows]
     rows: int
     at: datetime
+
+    @property
+    def columns(self) -> tuple[OnlineValues, ...]:
+        described = zip(self.outputs, self.values, self.sources, strict=True)
+        return tuple(OnlineValues(output, tuple(values), self.answered[source]) for output, values, source in described)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
@@ -17,9 +17,9 @@ from featurestore.compiler.on_demand import ROWS, on_demand_rows, read_columns
 from featurestore.compiler.tiles import empty_value
 from featurestore.errors import LookupInThePast, NotMaterialized
 from featurestore.graph.arrow_types import arrow_schema
-from featurestore.graph.resolved import Column, FeatureSet
+from featurestore.graph.resolved import Column, FeatureSet, ViewUse
 from featurestore.intervals import EPOCH, show_moment
-from featurestore.operations.answered_rows import AnsweredRows, OnlineAnswer, OnlineValues, Status
+from featurestore.operations.answered_rows import AnsweredRows, OnlineAnswer, Status
 from featurestore.operations.entity_rows import Entities, row_count, typed_columns
 from featurestore.ports.engine import Engine, Query
 from featurestore.ports.online_store import AsyncOnlineReader, Key, OnlineReader, OnlineTable, TableRead, TableRows
@@ -36,14 +36,11 @@ class PreparedUse:
     join_columns: tuple[str, ...]
     ttl: timedelta | None
     publish_delay: timedelta
-    columns: tuple[str, ...]
-    positions: tuple[int, ...]
-    """Where each column's values stand among a stored row's."""
     defaults: tuple[object, ...]
-    """What each column is where there is no row: an empty window's value."""
-    emptied: tuple[object, ...] | None
-    """Of a windowed view, the stored values of a row whose windows are all empty: it is as good as no row, and whether
-    the store still has it depends on when it was filled. None for other views."""
+    """What each stored value is where there is no row: an empty window's value."""
+    is_windowed: bool
+    """A windowed row whose windows are all empty is as good as no row, and whether the store still has it depends on
+    when it was filled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +48,13 @@ class PreparedLookup:
     """A feature set made ready: `inputs` are the columns that every request's rows must have."""
 
     features: FeatureSet
+    names: tuple[str, ...]
+    """The outputs' names."""
     uses: tuple[PreparedUse, ...]
+    places: Mapping[str, tuple[int, int]]
+    """For each column of a view, the use it is of and its position among that one's stored values."""
+    outputs: tuple[tuple[int, int] | None, ...]
+    """The outputs' places; None for on-demand features."""
     inputs: tuple[Column, ...]
     computed_from: tuple[Column, ...]
     computed: Query | None
@@ -73,12 +76,21 @@ _Positions = list[int | None] | None
 def prepare(features: FeatureSet) -> PreparedLookup:
     """What lookups of these features have in common."""
     inputs = {column.name: column for column in (*features.join_columns, *features.request_inputs)}
-    computed_from = read_columns(features)
+    uses = tuple(_prepared_use(features, use) for use in features.uses)
+    places = {
+        use.column(feature): (index, [value.name for value in uses[index].table.values].index(feature))
+        for index, use in enumerate(features.uses)
+        for feature in use.features
+    }
+    computed = {feature.name for feature in features.on_demand}
     return PreparedLookup(
         features=features,
-        uses=tuple(_prepared_use(features, index) for index in range(len(features.uses))),
+        names=tuple(output.name for output in features.outputs),
+        uses=uses,
+        places=places,
+        outputs=tuple(None if output.name in computed else places[output.name] for output in features.outputs),
         inputs=tuple(inputs.values()),
-        computed_from=computed_from,
+        computed_from=read_columns(features),
         computed=Query(on_demand_rows(features)) if features.on_demand else None,
     )
 
@@ -126,34 +138,54 @@ class _Request:
 
     def answer(self, found: Sequence[TableRows], engine: Engine) -> OnlineAnswer:
         """What the round trip's outcome means at the moment asked for."""
-        columns: dict[str, tuple[Sequence[object], AnsweredRows]] = {}
-        for use, positions, answer in zip(self.prepared.uses, self.positions, found, strict=True):
+        prepared, at = self.prepared, self.asked.at
+        columns: list[Sequence[Sequence[object]]] = []
+        answered: list[AnsweredRows] = []
+        for use, positions, answer in zip(prepared.uses, self.positions, found, strict=True):
             _check_filled(use, answer, self.asked)
-            columns |= _answers(use, answer if positions is None else _taken(answer, positions), self.asked.at)
-        computed = _computed(self.prepared, self.inputs, columns, self.rows, engine)
-        rows = AnsweredRows((None,) * self.rows)
-        columns |= {name: (values, rows) for name, values in computed.items()}
-        outputs = self.prepared.features.outputs
+            values, rows = _answered(use, answer if positions is None else _taken(answer, positions), at)
+            columns.append(values)
+            answered.append(rows)
+        computed = {} if prepared.computed is None else self._computed(columns, engine)
+        outputs = prepared.features.outputs
         return OnlineAnswer(
-            tuple(OnlineValues(output, *columns[output.name]) for output in outputs), self.rows, self.asked.at
+            outputs,
+            [
+                computed[name] if place is None else columns[place[0]][place[1]]
+                for name, place in zip(prepared.names, prepared.outputs, strict=True)
+            ],
+            [len(answered) if place is None else place[0] for place in prepared.outputs],
+            [*answered, AnsweredRows((None,) * self.rows)],
+            self.rows,
+            at,
         )
 
+    def _computed(
+        self, columns: Sequence[Sequence[Sequence[object]]], engine: Engine
+    ) -> Mapping[str, Sequence[object]]:
+        """The on-demand features, by the engine that computes them offline: the same bits."""
+        prepared = self.prepared
+        if not self.rows:
+            return {feature.name: () for feature in prepared.features.on_demand}
+        read = [
+            self.inputs[column.name] if column.name in self.inputs else columns[use][position]
+            for column in prepared.computed_from
+            for use, position in [prepared.places.get(column.name, (0, 0))]
+        ]
+        return _computed(prepared, read, self.rows, engine)
 
-def _prepared_use(features: FeatureSet, index: int) -> PreparedUse:
-    use = features.uses[index]
+
+def _prepared_use(features: FeatureSet, use: ViewUse) -> PreparedUse:
     view = features.view(use.view)
     table = OnlineTable.of(view)
-    stored = [value.name for value in table.values]
     return PreparedUse(
         name=view.name,
         table=table,
         join_columns=use.join_columns,
         ttl=view.ttl,
         publish_delay=view.publish_delay,
-        columns=tuple(use.column(feature) for feature in use.features),
-        positions=tuple(stored.index(feature) for feature in use.features),
-        defaults=tuple(empty_value(view.feature(feature)) for feature in use.features),
-        emptied=tuple(empty_value(view.feature(name)) for name in stored) if view.is_windowed else None,
+        defaults=tuple(empty_value(view.feature(value.name)) for value in table.values),
+        is_windowed=view.is_windowed,
     )
 
 
@@ -207,23 +239,22 @@ def _check_not_passed(use: PreparedUse, answer: TableRows, filled_to: datetime, 
         )
 
 
-def _answers(use: PreparedUse, found: TableRows, at: datetime) -> dict[str, tuple[Sequence[object], AnsweredRows]]:
-    """Every column of one view, for each row asked for."""
+def _answered(use: PreparedUse, found: TableRows, at: datetime) -> tuple[Sequence[Sequence[object]], AnsweredRows]:
+    """Every stored value of one view as it counts at the moment, for each row asked for."""
     events, stored = found.event_timestamps, found.values
-    if use.emptied is not None and (emptied := _emptied_rows(use.emptied, stored, events)):
+    if use.is_windowed and (emptied := _emptied_rows(use.defaults, stored, events)):
         events = [None if row in emptied else event for row, event in enumerate(events)]
     states = _states(events, None if use.ttl is None else (at - use.ttl - EPOCH) // _MICROSECOND)
-    rows = AnsweredRows(events, states)
-    answered: dict[str, tuple[Sequence[object], AnsweredRows]] = {}
-    for name, position, default in zip(use.columns, use.positions, use.defaults, strict=True):
-        values = stored[position]
-        if states is not None:
-            values = [
-                value if state is Status.PRESENT else default if state is Status.MISSING else None
-                for value, state in zip(values, states, strict=True)
-            ]
-        answered[name] = (tuple(values), rows)
-    return answered
+    if states is None:
+        return stored, AnsweredRows(events)
+    values = [
+        [
+            value if state is Status.PRESENT else default if state is Status.MISSING else None
+            for value, state in zip(column, states, strict=True)
+        ]
+        for column, default in zip(stored, use.defaults, strict=True)
+    ]
+    return values, AnsweredRows(events, states)
 
 
 def _states(events: Sequence[int | None], oldest: int | None) -> Sequence[Status] | None:
@@ -253,23 +284,23 @@ def _emptied_rows(
 
 
 def _computed(
-    prepared: PreparedLookup,
-    inputs: _Inputs,
-    columns: Mapping[str, tuple[Sequence[object], AnsweredRows]],
-    count: int,
-    engine: Engine,
+    prepared: PreparedLookup, read: Sequence[Sequence[object]], count: int, engine: Engine
 ) -> dict[str, Sequence[object]]:
-    """The on-demand features, by the engine that computes them offline: the same bits."""
-    if prepared.computed is None:
-        return {}
-    if not count:
-        return {feature.name: () for feature in prepared.features.on_demand}
-    arrays = [
-        pa.array(inputs[c.name] if c.name in inputs else columns[c.name][0], field.type)
-        for c, field in zip(prepared.computed_from, arrow_schema(prepared.computed_from), strict=True)
-    ]
-    names = [column.name for column in prepared.computed_from]
-    rows = pa.table([pa.array(range(count), pa.int64()), *arrays], names=["__row", *names])
+    assert prepared.computed is not None  # noqa: S101 - asked only then
+    schema = arrow_schema(prepared.computed_from)
+    arrays = [pa.array(values, field.type) for values, field in zip(read, schema, strict=True)]
+    rows = pa.table([pa.array(range(count), pa.int64()), *arrays], names=["__row", *schema.names])
     with engine.stream(Query(prepared.computed.tree, {ROWS: rows})) as reader:
         computed = reader.read_all()
-    return {name: tuple(computed[name].to_pylist()) for name in computed.column_names}
+    return {name: tuple(map(_in_utc, computed[name].to_pylist())) for name in computed.column_names}
+
+
+def _in_utc(value: object) -> object:
+    """Arrow names the zone in its own way."""
+    match value:
+        case datetime():
+            return value.astimezone(UTC)
+        case list():
+            return [_in_utc(item) for item in value]
+        case _:
+            return value

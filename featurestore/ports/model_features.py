@@ -9,7 +9,8 @@ from featurestore.graph.resolved import FeatureSet
 
 class ModelFeatures(Protocol):
     def version_of(self, model: str) -> str:
-        """The version that a name such as `fraud@champion` means now, as `fraud@3`. Cheap: asked for each lookup."""
+        """The version that a name such as `fraud@champion` means now, as `fraud@3`. Asked every second or so of each
+        model that is looked up by."""
         ...
 
     def features_of(self, version: str) -> FeatureSet:

@@ -5,18 +5,21 @@ HTTP routes and the SDK in this process both call them. They take and give plain
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 import pyarrow as pa
 
+from featurestore.errors import NotMaterialized
 from featurestore.graph.lineage import Direction
 from featurestore.operations.answered_rows import OnlineAnswer
 from featurestore.operations.audit import audit
 from featurestore.operations.chosen_features import FeatureChoice, chosen_features
+from featurestore.operations.entity_rows import Entities
 from featurestore.operations.explain_known import explain_known
-from featurestore.operations.lookup import Asked, lookup
+from featurestore.operations.lookup import Asked, PreparedLookup, lookup, lookup_async
 from featurestore.operations.rebuild import rebuild
 from featurestore.operations.status import view_statuses
 from featurestore.operations.training_set import TrainingSetRequest, training_set
@@ -45,11 +48,36 @@ class SpineOptions:
 
 
 def look_up(
-    served: ServedFeatures, choice: FeatureChoice, rows: Sequence[Row], *, at: datetime | None = None
+    served: ServedFeatures, choice: FeatureChoice, entities: Entities, *, at: datetime | None = None
 ) -> OnlineAnswer:
     """The features of each row, now or, for a replay, at a moment that the store has not passed."""
     asked = Asked(served.clock()) if at is None else Asked(at, replayed=True)
-    return lookup(served.lookups.of(choice), rows, asked, served.online.store, served.offline.engine)
+    try:
+        return lookup(served.lookups.of(choice), entities, asked, served.online.store, served.offline.engine)
+    except NotMaterialized:
+        if not served.lookups.refresh():  # something was applied this very second, and the old table is gone already
+            raise
+    return lookup(served.lookups.of(choice), entities, asked, served.online.store, served.offline.engine)
+
+
+async def look_up_async(
+    served: ServedFeatures, choice: FeatureChoice, entities: Entities, *, at: datetime | None = None
+) -> OnlineAnswer:
+    """As `look_up`, without holding the event loop up."""
+    asked = Asked(served.clock()) if at is None else Asked(at, replayed=True)
+    store, engine = served.readers.of_this_loop(), served.offline.engine
+    try:
+        return await lookup_async(await _prepared(served, choice), entities, asked, store, engine)
+    except NotMaterialized:
+        if not await asyncio.to_thread(served.lookups.refresh):
+            raise
+    return await lookup_async(await _prepared(served, choice), entities, asked, store, engine)
+
+
+async def _prepared(served: ServedFeatures, choice: FeatureChoice) -> PreparedLookup:
+    """What is not prepared yet asks the state, which the event loop must not wait for."""
+    kept = served.lookups.kept(choice)
+    return kept if kept is not None else await asyncio.to_thread(served.lookups.of, choice)
 
 
 def pull(served: ServedFeatures, choice: FeatureChoice, spine: pa.Table, options: SpineOptions) -> Document:

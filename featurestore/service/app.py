@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
+from starlette.types import Lifespan
 
 from featurestore import errors
+from featurestore.errors import NotApplied, StoreUnavailable
 from featurestore.service.bodies import Limits
 from featurestore.service.catalog import catalog_routes
 from featurestore.service.datasets import dataset_routes
@@ -58,6 +63,7 @@ def create_app(served: ServedFeatures, *, statuses: ErrorStatuses = STATUSES, li
         description="A training row holds what was known at its time: features, datasets, models and their lineage.",
         version="1",
         responses=PROBLEM_RESPONSES,
+        lifespan=_lifetime(served),
     )
     app.state.limits = limits or Limits()
     add_problems(app, statuses)
@@ -75,6 +81,18 @@ class _DescribedApp(FastAPI):
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         schemas[ProblemBody.__name__] = ProblemBody.model_json_schema()
         return document
+
+
+def _lifetime(served: ServedFeatures) -> Lifespan[FastAPI]:
+    @asynccontextmanager
+    async def lifetime(_: FastAPI) -> AsyncIterator[None]:
+        with suppress(NotApplied, StoreUnavailable):  # the first requests prepare what they need, or are told why not
+            await asyncio.to_thread(served.lookups.prepare_services)
+        yield
+        await served.readers.close()
+        served.lookups.close()
+
+    return lifetime
 
 
 def _to_description() -> RedirectResponse:

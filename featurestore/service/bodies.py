@@ -56,6 +56,16 @@ class BoundedRoute(APIRoute):
         return bounded
 
 
+async def json_of(request: Request) -> Any:
+    """The JSON that a request brings, within the limits, for routes that read their bodies themselves. Raises
+    InvalidRequest, RequestTooLarge."""
+    limits: Limits = request.app.state.limits
+    strict = _BoundedRequest(request, limits, limits.json_bytes, limits.json_seconds)
+    document = await strict.json()
+    _check_media_type(request.headers.get("content-type", ""))
+    return document
+
+
 async def received_file(request: Request) -> AsyncIterator[BinaryIO]:
     """The body of an upload as a file, at its beginning; large ones lie on the disk."""
     with SpooledTemporaryFile(max_size=_HELD_IN_MEMORY) as file:

@@ -7,33 +7,11 @@ from collections.abc import Iterable
 from featurestore.graph.lineage import LineageTree
 from featurestore.graph.resolved import Column, Graph, ResolvedFeature, ResolvedSource, ResolvedView, ServiceEntry
 from featurestore.graph.selection import service_features
-from featurestore.operations.answered_rows import OnlineAnswer, OnlineValues
 from featurestore.operations.audit import AuditReport, Difference
 from featurestore.operations.explain_known import KnownReport
 from featurestore.operations.status import ViewStatus
 from featurestore.ports.state import AppliedGraph, ColumnProfile, Manifest, PinnedTable
 from featurestore.service.wire import Document, Json, duration_json, moment_json, value_json
-
-
-def answer_document(answer: OnlineAnswer) -> Document:
-    """Column by column, a value for each row asked for."""
-    return {
-        "rows": answer.rows,
-        "at": moment_json(answer.at),
-        "columns": [_values_document(column) for column in answer.columns],
-    }
-
-
-def _values_document(column: OnlineValues) -> Document:
-    return {
-        "name": column.column.name,
-        "reference": column.column.reference,
-        "dtype": column.column.dtype.value,
-        "fingerprint": column.column.fingerprint,
-        "values": [value_json(value) for value in column.values],
-        "statuses": [status.value for status in column.statuses],
-        "event_timestamps": [moment_json(moment) for moment in column.event_timestamps],
-    }
 
 
 def manifest_document(manifest: Manifest) -> Document:

@@ -10,7 +10,7 @@ a client can send any value without it being taken for a text.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -74,8 +74,10 @@ def moment_of(text: str | None, *, what: str) -> datetime | None:
         ) from error
 
 
-def rows_of(rows: list[dict[str, Json]]) -> list[Mapping[str, object]]:
+def rows_of(rows: list[dict[str, Json]]) -> Sequence[Mapping[str, object]]:
     """A request's rows with the values that say what they are taken out of their wrapping. Raises EntityRowsError."""
+    if not any(isinstance(value, dict | list) for row in rows for value in row.values()):
+        return rows
     return [
         {
             name: _unwrapped(value, index, name) if isinstance(value, dict | list) else value
@@ -83,6 +85,17 @@ def rows_of(rows: list[dict[str, Json]]) -> list[Mapping[str, object]]:
         }
         for index, row in enumerate(rows)
     ]
+
+
+def columns_of(columns: dict[str, list[Json]]) -> dict[str, list[object]]:
+    """As `rows_of`, for columns of values."""
+    return {
+        name: [
+            _unwrapped(value, index, name) if isinstance(value, dict | list) else value
+            for index, value in enumerate(values)
+        ]
+        for name, values in columns.items()
+    }
 
 
 def _unwrapped(value: dict[str, Json] | list[Json], index: int, name: str) -> object:

@@ -49,8 +49,10 @@ def point_alias(served: ServedProject, model_name: str, alias: str, version_numb
     """From now on `model_name@alias` means this version. Raises InvalidAlias, ModelNotFound, VersionNotFound."""
     moved = Alias(model=model_name, name=alias, version=version_number, moved_at=served.features.clock())
     set_alias(moved, served.registry)
+    served.features.lookups.refresh()
     return alias_document(moved)
 
 
 def forget_alias(served: ServedProject, model_name: str, alias: str) -> None:
     delete_alias(model_name, alias, served.registry)
+    served.features.lookups.refresh()

@@ -91,7 +91,7 @@ THIRD_PARTY = {
         "featurestore.adapters.postgres_source",
         "featurestore.adapters.repeated_scan",
     ),
-    "numpy": ("featurestore.merging", "featurestore.adapters"),
+    "numpy": ("featurestore.merging", "featurestore.adapters", "sdk.results"),
     "fastapi": _SERVICES,
     "starlette": _SERVICES,
     "uvicorn": (*_SERVICES, "registry.serve"),

@@ -27,7 +27,7 @@ from featurestore.spec import dtypes
 from featurestore.spec.dtypes import DType
 from featurestore.spec.feature_view import FeatureView
 from sdk.documents import typed_value
-from sdk.requests import checked_rows, row_json
+from sdk.requests import checked_entities, entities_json
 from sdk.results import arrow_type as sdk_arrow_type
 from tests.property.every_type import TYPES, exact, values
 from tests.property.examples import examples
@@ -69,7 +69,7 @@ def test_every_value_comes_back_from_json_as_it_was(drawn: tuple[DType, object])
     dtype, value = drawn
 
     answered = typed_value(json.loads(json.dumps(value_json(value), allow_nan=False)), dtype)
-    [sent] = rows_of(json.loads(json.dumps([row_json(row) for row in checked_rows([{"x": value}])], allow_nan=False)))
+    [sent] = rows_of(json.loads(json.dumps(entities_json(checked_entities([{"x": value}])), allow_nan=False)))
     asked = typed_columns([sent], (Column("x", dtype),))["x"]
 
     assert exact(answered) == exact(value)

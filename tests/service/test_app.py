@@ -19,11 +19,13 @@ from fastapi import FastAPI
 
 from featurestore import errors
 from featurestore.adapters.memory_online import MemoryOnlineStore
+from featurestore.adapters.threaded_reader import ThreadedReader
 from featurestore.errors import KnownatError, StoreUnavailable
 from featurestore.service import catalog, datasets, online
 from featurestore.service.app import create_app as create_feature_app
 from featurestore.service.bodies import Limits
 from featurestore.service.problems import ProblemBody
+from featurestore.service.served import LoopReaders
 from featurestore.wiring import served_features
 from registry import errors as registry_errors
 from registry.service.app import STATUSES, create_app
@@ -33,7 +35,11 @@ from registry.wiring import open_project as wire_folder
 from sdk import requests
 from tests.service.conftest import served
 
-ALMA = {"service": "shops_v1", "entities": [{"shop": "alma", "basket": 1.0}]}
+ALMA = {
+    "include": ["statuses", "event_timestamps"],
+    "service": "shops_v1",
+    "entities": [{"shop": "alma", "basket": 1.0}],
+}
 
 
 @pytest.fixture(scope="module")
@@ -113,10 +119,10 @@ def test_an_error_is_a_problem_with_its_code_and_details(app: FastAPI) -> None:
         (b"\xff", "not JSON"),
         (b'{"entities": ' + b"[" * 100_000, "nested too deeply"),
         (b'{"entities": [{"shop": ' + b"9" * 5000 + b"}]}", "not JSON"),
-        (b"[]", "body: "),
-        (b'{"service": "shops_v1"}', "body.entities: Field required"),
-        (b'{"service": 7, "entities": []}', "body.service: "),
-        (b'{"service": "shops_v1", "entities": [], "colour": 1}', "body.colour: "),
+        (b"[]", "Expected `object`, got `array`"),
+        (b'{"service": "shops_v1"}', "missing required field `entities`"),
+        (b'{"service": 7, "entities": []}', "got `int` - at `$.service`"),
+        (b'{"service": "shops_v1", "entities": [], "colour": 1}', "unknown field `colour`"),
         (b'{"service": "shops_v1", "entities": [], "at": "soon"}', "'at' is 'soon', expected a moment"),
         (b'{"entities": []}', "exactly one of service, features and model"),
     ],
@@ -130,7 +136,7 @@ def test_a_body_that_is_not_as_it_should_be_is_told_why(app: FastAPI, body: byte
 def test_a_hundred_thousand_bad_items_are_answered_in_a_few_words(app: FastAPI) -> None:
     response = send(app, "POST", "/v1/online", json={"service": "shops_v1", "entities": ["x" * 50] * 100_000})
 
-    assert "and 99980 more" in problem(response, 400, "invalid_request")["detail"]
+    assert "$.entities[0]" in problem(response, 400, "invalid_request")["detail"]
     assert len(response.content) < 10_000
 
 
@@ -216,7 +222,8 @@ class BrokenStore(MemoryOnlineStore):
 
 def with_store(wired: WiredProject, store: MemoryOnlineStore) -> FastAPI:
     whole = served_project(wired)
-    features = replace(whole.features, online=replace(whole.features.online, store=store))
+    online, readers = replace(whole.features.online, store=store), LoopReaders(lambda: ThreadedReader(store))
+    features = replace(whole.features, online=online, readers=readers)
     return create_app(ServedProject(features, whole.registry))
 
 
@@ -274,7 +281,8 @@ def test_a_real_answer_is_as_it_is_described(app: FastAPI) -> None:
     for name, (operation, response) in answers.items():
         media_type = response.headers["content-type"]
         described = operation["responses"]["200" if response.is_success else "default"]["content"]
-        assert described == {media_type: {"schema": {"$ref": f"#/components/schemas/{name}"}}}
+        schema = described[media_type]["schema"]
+        assert {"$ref": f"#/components/schemas/{name}"} in schema.get("anyOf", [schema])
     online.OnlineAnswerBody.model_validate(answers["OnlineAnswerBody"][1].json(), strict=True, extra="forbid")
     ProblemBody.model_validate(answers["ProblemBody"][1].json(), strict=True, extra="forbid")
 
@@ -302,7 +310,7 @@ def test_every_route_describes_its_success_and_its_problems(app: FastAPI) -> Non
         for status, response in operation["responses"].items():
             schemas = [content["schema"] for content in response.get("content", {}).values()]
             assert status == "204" or all(schemas), operation["operationId"]
-            assert status == "204" or len(schemas) == 1, operation["operationId"]
+            assert status == "204" or schemas, operation["operationId"]
         assert "application/problem+json" in operation["responses"]["default"]["content"]
     assert not [schema for schema in objects(document) if {"$ref", "type"} <= schema.keys()]
 

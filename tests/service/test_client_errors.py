@@ -103,8 +103,8 @@ BAD: dict[str, tuple[Ask, type[KnownatError], str]] = {
         errors.EntityRowsError, r"'shop' is '\\ud800', expected string",
     ),
     "entities that are one": (
-        lambda client: client.online(service="shops_v1", entities={"shop": "alma"}),  # type: ignore[dict-item]
-        errors.EntityRowsError, "a list of rows",
+        lambda client: client.online(service="shops_v1", entities={"shop": "alma"}),
+        errors.EntityRowsError, "a list of one row",
     ),
     "too many entities": (
         lambda client: client.online(service="shops_v1", entities=ALMA * 10_001),

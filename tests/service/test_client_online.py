@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, date, datetime, timedelta
+from time import monotonic, sleep
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 
-from featurestore.errors import EntityRowsError, LookupInThePast
+from featurestore.errors import EntityRowsError, InvalidRequest, LookupInThePast
 from sdk import Client, OnlineResult
 from tests.service.conftest import apply_all, connected
 from tests.small_project import NOW, SPINE, SmallProject
 
-SHOPS = ["alma", "ботик", "café 東京", "closed", "new", "nobody", None]
+SHOPS: list[object] = ["alma", "ботик", "café 東京", "closed", "new", "nobody", None]
 ROWS = [{"shop": shop, "basket": 1.0} for shop in SHOPS]
 
 
@@ -102,12 +103,15 @@ def test_a_moved_alias_means_the_other_versions_features(client: Client) -> None
     assert columns == [("shop_facts__city",), ("shop_facts__score",), ("shop_facts__city",)]
 
 
-def test_after_an_apply_the_next_lookup_sees_the_new_features(client: Client, project: SmallProject) -> None:
+def test_soon_after_an_apply_elsewhere_lookups_see_the_new_features(client: Client, project: SmallProject) -> None:
     client.online(service="shops_v1", entities=ROWS)
     project.redefine('windows=["1d", "7d"], name="orders"', 'windows=["1d", "7d", "2d"], name="orders"')
     apply_all(project.folder)
 
-    assert "shop_orders__orders_2d" in client.online(service="shops_v1", entities=ROWS).columns
+    give_up = monotonic() + 20
+    while "shop_orders__orders_2d" not in client.online(service="shops_v1", entities=ROWS).columns:
+        assert monotonic() < give_up
+        sleep(0.05)
 
 
 def test_the_moment_of_a_replay_may_be_named_unless_the_store_has_passed_it(client: Client) -> None:
@@ -176,3 +180,33 @@ def test_texts_are_no_dates_and_dates_no_texts(client: Client) -> None:
     for shop in (date(2024, 1, 1), datetime(2024, 1, 1, tzinfo=UTC), float("nan"), 7):
         with pytest.raises(EntityRowsError, match=r"'shop' is .*, expected string"):
             client.online(features=["shop_facts:city"], entities=[{"shop": shop}])
+
+
+def test_entities_may_be_given_as_columns(client: Client) -> None:
+    baskets: list[object] = [1.0] * len(SHOPS)
+    by_columns = client.online(service="shops_v1", entities={"shop": SHOPS, "basket": baskets})
+    by_rows = client.online(service="shops_v1", entities=ROWS)
+
+    assert repr(by_columns.to_dicts()) == repr(by_rows.to_dicts())
+    assert repr(by_columns.to_columns()) == repr({n: values(by_rows, n) for n in by_rows.columns})
+
+
+def test_columns_that_do_not_go_together_are_refused(client: Client) -> None:
+    with pytest.raises(EntityRowsError, match="different numbers of values: 'shop' has 7, 'basket' has 1"):
+        client.online(service="shops_v1", entities={"shop": SHOPS, "basket": list[object]([1.0])})
+    with pytest.raises(EntityRowsError, match="no column 'basket'"):
+        client.online(service="shops_v1", entities={"shop": SHOPS})
+
+
+def test_a_matrix_has_the_features_in_their_order_and_nan_for_null(client: Client) -> None:
+    result = client.online(features=["shop_facts:score", "shop_orders:orders_1d"], entities=ROWS)
+
+    matrix = result.to_numpy()
+
+    expected = [[np.nan if value is None else float(value) for value in row.values()] for row in result.to_dicts()]  # type: ignore[arg-type]
+    assert np.array_equal(matrix, np.array(expected), equal_nan=True)
+
+
+def test_a_matrix_of_texts_is_refused(client: Client) -> None:
+    with pytest.raises(InvalidRequest, match=r"shop_facts__city \(string\)"):
+        client.online(features=["shop_facts:city"], entities=ROWS).to_numpy()

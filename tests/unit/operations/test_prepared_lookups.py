@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
+from time import monotonic, sleep
+from typing import Any
 
 import pytest
 
 from featurestore.adapters.memory_state import MemoryCatalog
-from featurestore.errors import InvalidRequest, NotApplied, UnknownName, UnsupportedOperation
+from featurestore.errors import InvalidRequest, NotApplied, StoreUnavailable, UnknownName, UnsupportedOperation
 from featurestore.graph.resolved import FeatureSet, Graph, ServiceEntry
 from featurestore.operations.chosen_features import FeatureChoice
 from featurestore.operations.prepared_lookups import NoModels, PreparedLookups
@@ -53,6 +57,8 @@ def test_another_apply_means_other_features(catalog: MemoryCatalog) -> None:
     before = lookups.of(FIRST)
     catalog.promote(graph("s1"), NOON, replacing=catalog.serial())
 
+    assert lookups.of(FIRST) is before
+    assert lookups.refresh()
     assert lookups.of(FIRST) is not before
     with pytest.raises(UnknownName, match="s2"):
         lookups.of(FeatureChoice(service="s2"))
@@ -69,12 +75,13 @@ def test_no_more_are_kept_than_may_be_and_the_longest_unused_goes_first(catalog:
     assert lookups.of(FeatureChoice(service="s2")) is not second
 
 
-def test_an_alias_is_followed_each_time_and_a_versions_features_are_read_once(catalog: MemoryCatalog) -> None:
+def test_an_alias_is_followed_by_the_next_refresh_and_a_versions_features_are_read_once(catalog: MemoryCatalog) -> None:
     models = OneModel()
     lookups = PreparedLookups(catalog, models)
     champion = FeatureChoice(model="m@champion")
     told = [lookups.of(champion), lookups.of(champion), lookups.of(FeatureChoice(model="m@1"))]
     models.champion = "m@2"
+    lookups.refresh()
 
     assert [one.features.service for one in (*told, lookups.of(champion))] == ["m@1", "m@1", "m@1", "m@2"]
     assert models.read == 2
@@ -94,3 +101,60 @@ def test_a_store_without_a_registry_knows_no_models(catalog: MemoryCatalog) -> N
 def test_features_are_chosen_in_one_way(ways: dict[str, str]) -> None:
     with pytest.raises(InvalidRequest, match="exactly one"):
         FeatureChoice(**ways)  # type: ignore[arg-type]
+
+
+def test_the_background_thread_follows_an_apply(catalog: MemoryCatalog) -> None:
+    with closing(PreparedLookups(catalog, NoModels(), refresh_seconds=0.01)) as lookups:
+        before = lookups.of(FIRST)
+        catalog.promote(graph("s1", "s3"), NOON, replacing=catalog.serial())
+
+        wait_until(lambda: lookups.of(FIRST) is not before)
+
+
+def test_what_is_gone_is_forgotten_and_the_next_request_is_told(catalog: MemoryCatalog) -> None:
+    with closing(PreparedLookups(catalog, NoModels())) as lookups:
+        lookups.of(FeatureChoice(service="s2"))
+        catalog.promote(graph("s1"), NOON, replacing=catalog.serial())
+
+        assert lookups.refresh()
+        with pytest.raises(UnknownName, match="s2"):
+            lookups.of(FeatureChoice(service="s2"))
+
+
+def test_while_the_state_can_not_be_read_lookups_go_on_with_what_they_know(
+    catalog: MemoryCatalog, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = AwayCatalog(catalog)
+    with closing(PreparedLookups(away, NoModels(), refresh_seconds=0.01)) as lookups:
+        before = lookups.of(FIRST)
+        away.is_away = True
+        wait_until(lambda: "lookups go on" in caplog.text)
+
+        assert lookups.of(FIRST) is before
+
+        away.is_away = False
+        catalog.promote(graph("s1", "s3"), NOON, replacing=catalog.serial())
+        wait_until(lambda: lookups.of(FIRST) is not before)
+
+
+class AwayCatalog:
+    """A catalog whose database is away from time to time."""
+
+    def __init__(self, catalog: MemoryCatalog) -> None:
+        self._catalog = catalog
+        self.is_away = False
+
+    def serial(self) -> int | None:
+        if self.is_away:
+            raise StoreUnavailable("the database does not answer")
+        return self._catalog.serial()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._catalog, name)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    give_up = monotonic() + 10
+    while not is_so():
+        assert monotonic() < give_up
+        sleep(0.01)
