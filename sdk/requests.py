@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -35,11 +36,12 @@ class Choice:
     model: str | None = None
 
     def __post_init__(self) -> None:
+        if (self.service is not None) + (self.features is not None) + (self.model is not None) == 1:
+            return
         ways = {"service": self.service, "features": self.features, "model": self.model}
         given = [name for name, value in ways.items() if value is not None]
-        if len(given) != 1:
-            found = f"got {' and '.join(given)}" if given else "got none of them"
-            raise InvalidRequest(f"Features are chosen by exactly one of service, features and model: {found}.")
+        found = f"got {' and '.join(given)}" if given else "got none of them"
+        raise InvalidRequest(f"Features are chosen by exactly one of service, features and model: {found}.")
 
     @classmethod
     def of(
@@ -225,7 +227,17 @@ def checked_entities(entities: Iterable[Row] | Mapping[str, Iterable[object]]) -
         )
     rows = entities if isinstance(entities, list | tuple) else tuple(entities)
     _check_count(len(rows))
+    if _are_plain(rows):
+        return tuple(rows)
     return tuple([_checked_row(row, index) for index, row in enumerate(rows)])
+
+
+def _are_plain(rows: Sequence[object]) -> bool:
+    """Whether all rows are dicts of texts to plain values, as most are: seen without a loop in Python."""
+    if set(map(type, rows)) != {dict}:
+        return False
+    values: Iterable[object] = chain.from_iterable(map(dict.values, rows))  # type: ignore[arg-type]  # seen to above
+    return set(map(type, chain.from_iterable(rows))) <= {str} and _EXACT.issuperset(map(type, values))  # type: ignore[arg-type]
 
 
 def _check_count(count: int) -> None:

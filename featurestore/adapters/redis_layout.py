@@ -167,9 +167,9 @@ class RedisLayout:
         """The keys of one round trip: for each table its record, then its rows."""
         wanted: list[bytes] = []
         for codec, read in zip(codecs, reads, strict=True):
-            start, end, encode = self._rows, b"}" + codec.digest, codec.encode_key
+            start, end = self._rows, b"}" + codec.digest
             wanted.append(self._records + codec.digest)
-            wanted += [start + encode(key) + end for key in read.keys]
+            wanted += [start + key + end for key in codec.encode_keys(read.keys)]
         return wanted
 
     def answers(

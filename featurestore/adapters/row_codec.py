@@ -86,6 +86,18 @@ class RowCodec:
         except (OverflowError, ValueError, TypeError) as error:
             raise EntityRowsError(f"The key {key!r} of {self.table.name} can not be encoded: {error}.") from error
 
+    def encode_keys(self, keys: Sequence[Key]) -> list[bytes]:
+        """As `encode_key` for each: types are looked at column by column, which is several times as fast."""
+        if self._key_to_wire or set(map(len, keys)) != {len(self._key_types)}:
+            return [self.encode_key(key) for key in keys]
+        columns = zip(*keys, strict=True)
+        if any(set(map(type, column)) != {kind} for column, kind in zip(columns, self._key_types, strict=False)):
+            return [self.encode_key(key) for key in keys]
+        try:
+            return list(map(self._encode, keys))
+        except (OverflowError, ValueError, TypeError):
+            return [self.encode_key(key) for key in keys]  # which says of which
+
     def decode_key(self, data: bytes) -> Key:
         """Raises StoreCorrupted when the bytes are no key of this table."""
         try:
@@ -155,7 +167,9 @@ class CodecCache:
 
 
 def _unbiased(moments: Sequence[int | None]) -> list[int | None]:
-    return [None if moment is None else moment - SIGN for moment in moments]
+    if None in moments:
+        return [None if moment is None else moment - SIGN for moment in moments]
+    return [moment - SIGN for moment in moments]  # type: ignore[operator]  # the line above has seen to it
 
 
 def _digest(columns: tuple[Column, ...]) -> bytes:

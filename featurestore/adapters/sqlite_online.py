@@ -84,7 +84,7 @@ class SqliteOnlineStore:
     def read(self, reads: Sequence[TableRead]) -> list[TableRows]:
         # Encoded before and decoded after the transaction, which then holds nobody up.
         codecs = [self._codecs.of(read.table) for read in reads]
-        keys = [[codec.encode_key(key) for key in read.keys] for codec, read in zip(codecs, reads, strict=True)]
+        keys = [codec.encode_keys(read.keys) for codec, read in zip(codecs, reads, strict=True)]
         with self._transaction("BEGIN") as cursor:
             found = [_read_table(cursor, codec, wanted) for codec, wanted in zip(codecs, keys, strict=True)]
         return [

@@ -19,11 +19,12 @@ class FeatureChoice:
     model: str | None = None
 
     def __post_init__(self) -> None:
+        if (self.service is not None) + (self.features is not None) + (self.model is not None) == 1:
+            return
         ways = {"service": self.service, "features": self.features, "model": self.model}
         given = [name for name, value in ways.items() if value is not None]
-        if len(given) != 1:
-            found = f"got {' and '.join(given)}" if given else "got none of them"
-            raise InvalidRequest(f"Features are chosen by exactly one of service, features and model: {found}.")
+        found = f"got {' and '.join(given)}" if given else "got none of them"
+        raise InvalidRequest(f"Features are chosen by exactly one of service, features and model: {found}.")
 
 
 def applied_graph(catalog: CatalogState) -> AppliedGraph:

@@ -36,6 +36,8 @@ class PreparedUse:
     join_columns: tuple[str, ...]
     ttl: timedelta | None
     publish_delay: timedelta
+    positions: tuple[int, ...]
+    """Which of a stored row's values are asked for."""
     defaults: tuple[object, ...]
     """What each stored value is where there is no row: an empty window's value."""
     is_windowed: bool
@@ -184,6 +186,7 @@ def _prepared_use(features: FeatureSet, use: ViewUse) -> PreparedUse:
         join_columns=use.join_columns,
         ttl=view.ttl,
         publish_delay=view.publish_delay,
+        positions=tuple(index for index, value in enumerate(table.values) if value.name in use.features),
         defaults=tuple(empty_value(view.feature(value.name)) for value in table.values),
         is_windowed=view.is_windowed,
     )
@@ -240,26 +243,26 @@ def _check_not_passed(use: PreparedUse, answer: TableRows, filled_to: datetime, 
 
 
 def _answered(use: PreparedUse, found: TableRows, at: datetime) -> tuple[Sequence[Sequence[object]], AnsweredRows]:
-    """Every stored value of one view as it counts at the moment, for each row asked for."""
+    """A view's stored values, those that are asked for as they count at the moment, for each row."""
     events, stored = found.event_timestamps, found.values
     if use.is_windowed and (emptied := _emptied_rows(use.defaults, stored, events)):
         events = [None if row in emptied else event for row, event in enumerate(events)]
     states = _states(events, None if use.ttl is None else (at - use.ttl - EPOCH) // _MICROSECOND)
     if states is None:
         return stored, AnsweredRows(events)
-    values = [
-        [
-            value if state is Status.PRESENT else default if state is Status.MISSING else None
-            for value, state in zip(column, states, strict=True)
-        ]
-        for column, default in zip(stored, use.defaults, strict=True)
-    ]
+    gone = [(row, state is Status.MISSING) for row, state in enumerate(states) if state is not Status.PRESENT]
+    values = list(stored)
+    for position in use.positions:
+        changed, default = list(stored[position]), use.defaults[position]
+        for row, is_missing in gone:
+            changed[row] = default if is_missing else None
+        values[position] = changed
     return values, AnsweredRows(events, states)
 
 
 def _states(events: Sequence[int | None], oldest: int | None) -> Sequence[Status] | None:
     """PRESENT, MISSING or EXPIRED for each row; None where all are there."""
-    if not any(event is None or (oldest is not None and event <= oldest) for event in events):
+    if None not in events and (oldest is None or not events or min(events) > oldest):  # type: ignore[type-var,operator]
         return None
     return [
         Status.MISSING
