@@ -58,10 +58,14 @@ def _plan(folder: Path, arguments: argparse.Namespace) -> None:
     measure_plan(folder, 1_000 if arguments.large else 200)
 
 
-def _online(folder: Path, _arguments: argparse.Namespace) -> None:
+def _online(folder: Path, arguments: argparse.Namespace) -> None:
     from tests.bench.online import measure_online
+    from tests.bench.online_growth import measure_online_growth
 
-    measure_online(folder)
+    if arguments.large:
+        measure_online_growth(folder)
+    else:
+        measure_online(folder, arguments.peers)
 
 
 def _peers(arguments: argparse.Namespace) -> tuple[Entry, ...]:
