@@ -45,6 +45,7 @@ from featurestore.spec.dtypes import DType
 GENERATION = slice(0, 4)
 TIMES = slice(4, 20)
 KNOWN_AT = slice(12, 20)
+_FINGERPRINT = slice(20, 24)
 
 _LAYOUT = 2
 """Part of a table's identity: rows of another layout are another table's."""
@@ -70,7 +71,8 @@ class RowCodec:
         """Bytes that only tables with the same name and columns share; a msgpack list, so no prefix of another."""
         self.digest = sha256(self.identity).digest()[:8]
         """Stands for the identity in keys; a store that uses it keeps the identity beside the marker and compares."""
-        self._layout = RowLayout(table.values, _digest(table.values)[:4])
+        self._fingerprint = _digest(table.values)[:4]
+        self._layout = RowLayout(table.values, self._fingerprint)
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode_key = msgspec.msgpack.Decoder(tuple_type(table.keys, nullable=False)).decode
         self._key_types = key_types(table.keys)
@@ -121,7 +123,10 @@ class RowCodec:
             columns = self._layout.unpack(stored)
             values = self._layout.values(columns)
         except _UNREADABLE as error:
-            raise self._corrupted("row with these columns", self._first_unreadable(stored)) from error
+            data = self._first_unreadable(stored)
+            fingerprint = data[_FINGERPRINT]
+            other_columns = len(fingerprint) == len(self._fingerprint) and fingerprint != self._fingerprint
+            raise self._corrupted("row with these columns", data, other_columns=other_columns) from error
         return TableRows(filled, _unbiased(columns[1]), _unbiased(columns[2]), values)
 
     def _first_unreadable(self, stored: Sequence[bytes | None]) -> bytes:
@@ -145,10 +150,11 @@ class RowCodec:
                     f"{expected.__name__}, found {type(value).__name__} {value!r}."
                 )
 
-    def _corrupted(self, expected: str, data: bytes) -> StoreCorrupted:
+    def _corrupted(self, expected: str, data: bytes, *, other_columns: bool = False) -> StoreCorrupted:
         return StoreCorrupted(
             f"Expected a {expected} of {self.table.name}, found {len(data)} bytes beginning {data[:24].hex()}. "
-            "Materialize the view again from the start to replace what is stored."
+            "Materialize the view again from the start to replace what is stored.",
+            other_columns=other_columns,
         )
 
 

@@ -151,8 +151,10 @@ def test_a_row_written_with_other_columns_is_corrupted_not_garbage(values: tuple
     [(_, row)] = encoded(TEXT_KEY, ("a", NOON, NOON, 1.0))
     reader = RowCodec(OnlineTable(TEXT_KEY.name, TEXT_KEY.keys, values))
 
-    with pytest.raises(StoreCorrupted, match="with these columns"):
+    with pytest.raises(StoreCorrupted, match="with these columns") as refused:
         reader.decode_rows(None, [row])
+
+    assert refused.value.other_columns
 
 
 def test_a_cut_or_overlong_row_is_corrupted() -> None:
@@ -160,8 +162,10 @@ def test_a_cut_or_overlong_row_is_corrupted() -> None:
     [(_, row)] = encoded(TEXT_KEY, ("a", NOON, NOON, 1.0))
 
     for damaged in [row[:length] for length in range(len(row))] + [row + b"\x00"]:
-        with pytest.raises(StoreCorrupted):
+        with pytest.raises(StoreCorrupted) as refused:
             codec.decode_rows(None, [None, damaged])
+
+        assert not refused.value.other_columns
 
 
 def test_bytes_that_are_no_key_or_moment_are_corrupted() -> None:
