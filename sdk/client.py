@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sdk import requests
-from sdk.documents import audit_result, known_report, lineage_tree, model_version, registered_model
+from sdk.audits import AuditReport, AuditResult, audit_report, audit_result
+from sdk.documents import known_report, lineage_tree, model_version, registered_model
 from sdk.registration import particulars
-from sdk.results import AuditResult, KnownReport, LineageTree, ModelVersion, OnlineResult, RegisteredModel, TrainingSet
+from sdk.results import KnownReport, LineageTree, ModelVersion, OnlineResult, RegisteredModel, TrainingSet
 from sdk.spines import Spine, spine_table
 from sdk.transport import Transport
 
@@ -139,8 +140,21 @@ class Client:
 
     def audit(self, view: str, *, sample: int = 1000) -> AuditResult:
         """Compare the view's online values of up to `sample` stored keys, and as many that should be, with the
-        point-in-time answer. Raises NotMaterialized, UnknownName."""
+        point-in-time answer, and say why each differs that does. Raises NotMaterialized, UnknownName."""
         return audit_result(_document(self._transport.ask(requests.Audit(view, sample))))
+
+    def audits(
+        self,
+        *,
+        views: Iterable[str] | None = None,
+        service: str | None = None,
+        model: str | None = None,
+        sample: int = 1000,
+    ) -> AuditReport:
+        """The audits of these views, of a feature service's or of those that a model was trained on, at exactly its
+        fingerprints; by default of every applied view. One that is not online is told. Raises UnknownName, NotApplied.
+        """
+        return audit_report(_document(self._transport.ask(requests.Audits.of(views, service, model, sample))))
 
     def status(self) -> list[dict[str, Any]]:
         """For each applied view, how far it is filled offline and online."""

@@ -9,8 +9,6 @@ from typing import Any, assert_never
 
 from featurestore.spec.dtypes import DType, Kind
 from sdk.results import (
-    AuditResult,
-    Difference,
     FeatureDifference,
     KnownReport,
     LineageTree,
@@ -27,12 +25,6 @@ def online_result(document: Document) -> OnlineResult:
     columns = tuple(_online_column(column) for column in document["columns"])
     names, values = tuple(column.name for column in columns), [column.values for column in columns]
     return OnlineResult(datetime.fromisoformat(document["at"]), document["rows"], names, values, lambda: columns)
-
-
-def audit_result(document: Document) -> AuditResult:
-    differences = tuple(_difference(one, document["key_columns"]) for one in document["differences"])
-    at = datetime.fromisoformat(document["at"])
-    return AuditResult(document["view"], at, document["keys"], document["values"], differences)
 
 
 def known_report(document: Document) -> KnownReport:
@@ -66,16 +58,6 @@ def _online_column(column: Document) -> OnlineColumn:
         tuple(column["statuses"]),
         tuple(None if moment is None else datetime.fromisoformat(moment) for moment in column["event_timestamps"]),
     )
-
-
-def _difference(document: Document, key_columns: list[Document]) -> Difference:
-    key = {
-        column["name"]: typed_value(value, DType.parse(column["dtype"]))
-        for column, value in zip(key_columns, document["key"], strict=True)
-    }
-    dtype = DType.parse(document["dtype"])
-    online, offline = (typed_value(document[side], dtype) for side in ("online", "offline"))
-    return Difference(key, document["feature"], online, offline)
 
 
 def typed_value(value: Any, dtype: DType) -> object:  # noqa: PLR0911 - one answer for each kind

@@ -88,9 +88,10 @@ class LocalTransport:
         self.close()
 
 
-def _ask_features(  # noqa: PLR0911 - one answer for each question
+def _ask_features(  # noqa: C901, PLR0911 - one answer for each question
     features: ServedFeatures, question: requests.FeatureQuestion
 ) -> object:
+    from featurestore.operations.audit_views import AuditChoice
     from featurestore.service import answers
 
     match question:
@@ -107,6 +108,8 @@ def _ask_features(  # noqa: PLR0911 - one answer for each question
             return answers.rebuilt(features, dataset)
         case requests.Audit(view, sample):
             return answers.audited(features, view, sample=sample)
+        case requests.Audits(views, service, model, sample):
+            return answers.audits(features, AuditChoice(views, service, model), sample=sample)
         case requests.Lineage(urn, down):
             return answers.lineage(features, urn, down=down)
         case requests.Status():

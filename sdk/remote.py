@@ -130,7 +130,7 @@ def _online(request: requests.Online) -> _Call:
     return _Call("POST", "/v1/online", document=document, seconds=LOOKUP_SECONDS)
 
 
-def _call(  # noqa: PLR0911 - one request for each question
+def _call(  # noqa: C901, PLR0911 - one request for each question
     question: requests.FeatureQuestion | requests.ModelQuestion,
 ) -> _Call:
     match question:
@@ -147,6 +147,8 @@ def _call(  # noqa: PLR0911 - one request for each question
             return _Call("POST", f"/v1/datasets/{_segment(dataset)}/rebuild")
         case requests.Audit(view, sample):
             return _Call("POST", f"/v1/views/{_segment(view)}/audit", (("sample", str(sample)),))
+        case requests.Audits():
+            return _Call("POST", "/v1/audits", _audited(question))
         case requests.Lineage(urn, down):
             return _Call("GET", "/v1/lineage", (("urn", urn), ("down", str(down).lower())))
         case requests.Status():
@@ -172,6 +174,13 @@ def _model_call(question: requests.ModelQuestion) -> _Call:
             return _Call("DELETE", f"/v1/models/{_segment(model)}/aliases/{_segment(alias)}")
         case _:
             assert_never(question)
+
+
+def _audited(question: requests.Audits) -> tuple[tuple[str, str], ...]:
+    """An audit's choice as a query."""
+    named = [("service", question.service), ("model", question.model)]
+    chosen = [(name, value) for name, value in named if value is not None]
+    return (*(("view", view) for view in question.views or ()), *chosen, ("sample", str(question.sample)))
 
 
 def _pull(question: requests.PullTrainingSet) -> _Call:

@@ -109,8 +109,33 @@ class Audit:
 
     def __post_init__(self) -> None:
         _check_name("a view's name", self.view)
-        if not (isinstance(self.sample, int) and 1 <= self.sample <= MOST_AUDITED):
-            raise InvalidRequest(f"sample is {self.sample!r:.80}, expected a number of keys from 1 to {MOST_AUDITED}")
+        _check_sample(self.sample)
+
+
+@dataclass(frozen=True, slots=True)
+class Audits:
+    """At most one of views, service and model; none of them means every applied view."""
+
+    views: tuple[str, ...] | None
+    service: str | None
+    model: str | None
+    sample: int
+
+    def __post_init__(self) -> None:
+        _check_sample(self.sample)
+        for text in (self.service, self.model, *(self.views or ())):
+            _check_text("a name to audit", text)
+        given = [name for name in ("views", "service", "model") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise InvalidRequest(f"An audit is of views, of a service or of a model: got {' and '.join(given)}.")
+
+    @classmethod
+    def of(cls, views: Iterable[str] | None, service: str | None, model: str | None, sample: int) -> Audits:
+        if isinstance(views, str):
+            raise InvalidRequest(f"views is a list of names, got {views!r:.80}")
+        if views is not None and not (views := tuple(views)):
+            raise InvalidRequest("no views were named to audit: leave views out to audit all of them")
+        return cls(views, service, model, sample)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +228,7 @@ class ArtifactFile:
 
 
 FeatureQuestion = (
-    PullTrainingSet | ExplainKnown | ListDatasets | ReadDataset | Rebuild | Audit | Lineage | Status | Catalog
+    PullTrainingSet | ExplainKnown | ListDatasets | ReadDataset | Rebuild | Audit | Audits | Lineage | Status | Catalog
 )
 ModelQuestion = ListModels | ReadModel | ReadVersion | SetAlias | DeleteAlias
 Question = FeatureQuestion | ModelQuestion | RegisterModel
@@ -274,6 +299,11 @@ def entities_json(entities: Entities) -> object:
 def nameable(text: object) -> bool:
     """Whether a text can be one part of an address, and so name anything over HTTP."""
     return _is_text(text) and text not in ("", ".", "..") and "/" not in str(text)
+
+
+def _check_sample(sample: object) -> None:
+    if not (isinstance(sample, int) and 1 <= sample <= MOST_AUDITED):
+        raise InvalidRequest(f"sample is {sample!r:.80}, expected a number of keys from 1 to {MOST_AUDITED}")
 
 
 def _check_name(what: str, text: object) -> None:

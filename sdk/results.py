@@ -171,27 +171,6 @@ class OnlineResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """One value that is not online what it is offline."""
-
-    key: Mapping[str, object]
-    feature: str
-    online: object
-    offline: object
-
-
-@dataclass(frozen=True, slots=True)
-class AuditResult:
-    """What comparing `keys` keys, `values` values, found at the moment up to which the view is online."""
-
-    view: str
-    at: datetime
-    keys: int
-    values: int
-    differences: tuple[Difference, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class FeatureDifference:
     """In how many rows of a training set a feature would be another value."""
 

@@ -1,103 +1,206 @@
-"""Audit: the online store's values against the point-in-time answer at the moment up to which it is filled."""
+"""Audit of one view: the online store's values against the point-in-time answer at the moment up to which it is filled,
+and why each value differs that does."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-import pyarrow as pa
-
 from featurestore.compiler.newest import sampled_keys
-from featurestore.errors import NotMaterialized
-from featurestore.graph.arrow_types import arrow_schema
-from featurestore.graph.resolved import FeatureSet, OutputColumn, ResolvedView, ViewUse
-from featurestore.operations.lookup import Asked, lookup, prepare
-from featurestore.operations.point_in_time import Pull, point_in_time
+from featurestore.graph.resolved import ResolvedView
+from featurestore.operations.answers_at import answers_at
+from featurestore.operations.audit_evidence import Case, KeyCompared, gathered
+from featurestore.operations.audit_report import (
+    MOST_LISTED,
+    AuditedView,
+    AuditState,
+    Difference,
+    ViewAudit,
+    forgets_too_soon,
+    notes,
+)
+from featurestore.operations.causes import Answered, Cause, RowEvidence, ValueCompared, verdict
+from featurestore.operations.equality import same_value
+from featurestore.operations.online_values import StoredLayout, answers_from, online_values
+from featurestore.operations.reach import answers_until
 from featurestore.operations.sides import OfflineSide, OnlineSide
+from featurestore.operations.stored_rows import StoredRow, how_filled, keys_sampled, stored_rows
 from featurestore.ports.engine import Query
-from featurestore.ports.online_store import Key, OnlineTable, TableRead
-
-_ASKED_AT = "__asked_at"
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One value that differs between the two sides."""
-
-    key: tuple[tuple[str, object], ...]
-    feature: str
-    online: object
-    offline: object
+from featurestore.ports.online_store import Key, OnlineRow, OnlineTable
+from featurestore.ports.state import CatalogState
 
 
 @dataclass(frozen=True, slots=True)
-class AuditReport:
-    view: str
-    at: datetime
-    keys: int
-    values: int
-    differences: tuple[Difference, ...]
+class AuditedStore:
+    """Where an audit looks, and when. `catalog` knows how views were defined before."""
+
+    offline: OfflineSide
+    online: OnlineSide
+    catalog: CatalogState
+    now: datetime
 
 
-def audit(view: ResolvedView, sample: int, offline: OfflineSide, online: OnlineSide) -> AuditReport:
+def audit(asked: AuditedView, sample: int, store: AuditedStore) -> ViewAudit:
     """Compare up to `sample` keys that are online, and as many that should be, value by value.
 
-    Raises NotMaterialized when the view is not online.
+    Where the view is not online, but another definition of it is, that one is compared: what it answers is not what
+    is asked for. Raises StoreUnavailable; StoreCorrupted where more than single rows can not be read.
     """
-    table = OnlineTable.of(view)
-    filled = online.store.read([TableRead(table, [])])[0].filled
-    if filled is None:
-        raise NotMaterialized(f"View '{view.name}' is not in the online store. Run `knownat materialize`.")
-    filled_to = filled.to
-    keys = list(dict.fromkeys((*online.store.sample_keys(table, sample), *_offline_keys(view, sample, offline))))
-    features = _whole_view(view)
-    rows = [dict(zip((key.name for key in view.keys), values, strict=True)) for values in keys]
-    answer = lookup(prepare(features), rows, Asked(filled_to), online.store, offline.engine)
-    expected = _expected(view, features, keys, filled_to, offline)
-    differences = tuple(
-        Difference(tuple(zip((k.name for k in view.keys), key, strict=True)), column.column.reference, found, wanted)
-        for column in answer.columns
-        for key, found, wanted in zip(keys, column.values, expected[column.column.name].to_pylist(), strict=True)
-        if not same_value(found, wanted)
+    view = asked.view
+    offline_to = _offline_to(view, store.offline)
+    held = _held(view, store)
+    comparable = held is view or (held is not None and offline_to is not None)
+    comparison = _comparison(view, held, sample, store) if held is not None and comparable else None
+    if comparison is None:
+        state = AuditState.NOTHING_FILLED if held is None and offline_to is None else AuditState.NOT_MATERIALIZED
+        return ViewAudit(view, state, None, offline_to, notes=tuple(notes(view, None, offline_to, left_out=0)))
+    return _audited(asked, comparison, offline_to, store)
+
+
+def _audited(
+    asked: AuditedView, comparison: _Comparison, offline_to: datetime | None, store: AuditedStore
+) -> ViewAudit:
+    counted: Counter[Cause] = Counter()
+    listed: list[Difference] = []
+    for difference in _differences(asked, comparison, store):
+        counted[difference.cause] += 1
+        if len(listed) < MOST_LISTED:
+            listed.append(difference)
+    held, online_to, keys = comparison.held, comparison.case.filled.to, len(comparison.compared)
+    return ViewAudit(
+        asked.view,
+        AuditState.COMPARED if _answers(asked.view, comparison) else AuditState.NOT_MATERIALIZED,
+        online_to,
+        offline_to,
+        keys=keys,
+        values=keys * len(asked.features),
+        left_out=comparison.left_out,
+        causes=tuple((cause, counted[cause]) for cause in Cause if counted[cause]),
+        differences=tuple(listed),
+        notes=tuple(notes(asked.view, (held, comparison.case.filled), offline_to, left_out=comparison.left_out)),
     )
-    return AuditReport(view.name, filled_to, len(keys), len(keys) * len(answer.columns), differences)
 
 
-def same_value(left: object, right: object) -> bool:
-    """Equality to the bit: NaN is NaN, and 0.0 is not -0.0."""
-    if isinstance(left, float) and isinstance(right, float):
-        if math.isnan(left) or math.isnan(right):
-            return math.isnan(left) and math.isnan(right)
-        return left == right and math.copysign(1.0, left) == math.copysign(1.0, right)
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(same_value, left, right))
-    return type(left) is type(right) and left == right
+def _answers(view: ResolvedView, comparison: _Comparison) -> bool:
+    """Whether lookups of the view are answered from what is online."""
+    return comparison.held.table == view.table and not forgets_too_soon(view, comparison.case.filled)
 
 
-def _whole_view(view: ResolvedView) -> FeatureSet:
-    names = tuple(feature.name for feature in view.features)
-    use = ViewUse(view.name, view.name, tuple(key.name for key in view.keys), names)
-    outputs = tuple(
-        OutputColumn(use.column(feature.name), feature.dtype, f"{view.name}:{feature.name}", feature.fingerprint)
-        for feature in view.features
+def _offline_to(view: ResolvedView, offline: OfflineSide) -> datetime | None:
+    """Up to when the offline table answers; None where nothing is filled."""
+    reached = offline.coverage.coverage(view.table).filled_to
+    return None if reached is None else answers_until(view, reached)
+
+
+def _held(view: ResolvedView, store: AuditedStore) -> ResolvedView | None:
+    """The view if it is online; else the newest other definition of it that is, with the same keys."""
+    if how_filled(store.online.store, OnlineTable.of(view)) is not None:
+        return view
+    others = (one for one in _applied(view, store) if one.table != view.table and one.keys == view.keys)
+    return next((one for one in others if how_filled(store.online.store, OnlineTable.of(one)) is not None), None)
+
+
+def _applied(view: ResolvedView, store: AuditedStore) -> tuple[ResolvedView, ...]:
+    """The view as it was applied at any time, newest first."""
+    graphs = reversed(store.catalog.history())
+    return tuple(dict.fromkeys(one for applied in graphs for one in applied.graph.views if one.name == view.name))
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """Both sides of a view, before anybody asks why they differ."""
+
+    case: Case
+    held: ResolvedView
+    """What is online: the view, or another definition of it."""
+    compared: tuple[KeyCompared, ...]
+    left_out: int
+    unreadable_keys: str | None
+
+
+def _comparison(view: ResolvedView, held: ResolvedView, sample: int, store: AuditedStore) -> _Comparison | None:
+    """None where the table was dropped meanwhile."""
+    table, offline = OnlineTable.of(held), store.offline
+    offline_to = _offline_to(view, offline)
+    # Read before the rows: what is filled meanwhile is then no reason to call a row stale.
+    last = store.online.progress.last(store.online.address, held.table)
+    sampled = keys_sampled(store.online.store, table, sample)
+    keys = sorted({*sampled.keys, *_offline_keys(view, sample, offline)})  # told in an order that people expect
+    found = stored_rows(store.online.store, table, keys)
+    if found.filled is None:
+        return None
+    files = offline.tables.snapshot(view.table).files
+    other = None if held.table == view.table else held.table
+    case = Case(view, StoredLayout.of(view, held), found.filled, store.now, last, files, other_table=other)
+    moments = [_moment(row, case, held, offline_to) for row in found.rows]
+    asked = [one for one in zip(keys, moments, found.rows, strict=True) if one[1] is not None]
+    questions = [(key, moment) for key, moment, _ in asked if moment is not None]
+    expected = answers_at(view, questions, files, offline)
+    compared = tuple(
+        KeyCompared(key, at, row, wanted)
+        for (key, at), (_, _, row), wanted in zip(questions, asked, expected, strict=True)
     )
-    return FeatureSet(None, (view,), (use,), (), outputs)
+    return _Comparison(case, held, compared, len(keys) - len(compared), sampled.unreadable)
+
+
+def _moment(row: StoredRow, case: Case, held: ResolvedView, offline_to: datetime | None) -> datetime | None:
+    """The moment to ask both sides for: that up to which the table is filled, or, for a row that was written since, as
+    pushed ones are, the moment from which on it is the answer. None where the offline table does not reach that."""
+    own = answers_from(row, held) if isinstance(row, OnlineRow) else case.filled.to
+    if not case.filled.to < own <= case.now:  # nobody can have known a row yet that says it is of the future
+        return case.filled.to
+    return own if offline_to is not None and own <= offline_to else None
 
 
 def _offline_keys(view: ResolvedView, sample: int, offline: OfflineSide) -> list[Key]:
     """A sample of the keys that the offline table holds, spread by a hash: the same keys each time."""
+    if not view.keys:
+        return [()]
     files = offline.tables.snapshot(view.table).files
     with offline.engine.stream(Query(sampled_keys(view, sample, rows=view.table), {view.table: files})) as rows:
         table = rows.read_all()
     return [tuple(row[key.name] for key in view.keys) for row in table.to_pylist()]
 
 
-def _expected(
-    view: ResolvedView, features: FeatureSet, keys: list[Key], at: datetime, offline: OfflineSide
-) -> pa.Table:
-    schema = arrow_schema(view.keys).append(pa.field(_ASKED_AT, pa.timestamp("us", tz="UTC")))
-    columns = [[key[position] for key in keys] for position in range(len(view.keys))]
-    spine = pa.table([*columns, [at] * len(keys)], schema=schema)
-    files = {view.name: offline.tables.snapshot(view.table).files}
-    return pa.concat_tables(point_in_time(Pull(spine, features, _ASKED_AT, files, {view.name: at}), offline))
+def _differences(asked: AuditedView, comparison: _Comparison, store: AuditedStore) -> Iterator[Difference]:
+    """Every value that differs, with its cause."""
+    case = comparison.case
+    if comparison.unreadable_keys is not None:
+        unreadable = (Cause.ENCODING, comparison.unreadable_keys)
+        yield Difference((), f"{case.view.name}:*", None, None, Answered.UNREADABLE, case.filled.to, *unreadable)
+    differing = [(one, values) for one in comparison.compared if (values := _differing(asked, case, one))]
+    if not differing:
+        return
+    case = replace(case, earlier=_applied(case.view, store))
+    evidence = gathered(case, [one for one, _ in differing], store.offline)
+    for (one, values), row in zip(differing, evidence, strict=True):
+        for value in values:
+            yield _difference(case.view, one, value, row)
+
+
+def _differing(asked: AuditedView, case: Case, one: KeyCompared) -> list[ValueCompared]:
+    answered = online_values(one.stored, case.layout, one.at)
+    return [
+        ValueCompared(online.value, online.status, position)
+        for position, (feature, online, wanted) in enumerate(
+            zip(case.view.features, answered, one.expected, strict=True)
+        )
+        if feature.name in asked.features
+        and (online.status is Answered.UNREADABLE or not same_value(online.value, wanted))
+    ]
+
+
+def _difference(view: ResolvedView, one: KeyCompared, value: ValueCompared, row: RowEvidence) -> Difference:
+    found = verdict(value, row)
+    return Difference(
+        tuple(zip((key.name for key in view.keys), one.key, strict=True)),
+        f"{view.name}:{view.features[value.feature].name}",
+        value.online,
+        one.expected[value.feature],
+        value.status,
+        one.at,
+        found.cause,
+        found.evidence,
+    )

@@ -15,7 +15,9 @@ import pyarrow as pa
 from featurestore.errors import NotMaterialized
 from featurestore.graph.lineage import Direction
 from featurestore.operations.answered_rows import OnlineAnswer
-from featurestore.operations.audit import audit
+from featurestore.operations.audit import AuditedStore, audit
+from featurestore.operations.audit_report import AuditedView, AuditReport, AuditState
+from featurestore.operations.audit_views import AuditChoice, audit_views, chosen_views, named_views
 from featurestore.operations.chosen_features import FeatureChoice, chosen_features
 from featurestore.operations.entity_rows import Entities
 from featurestore.operations.explain_known import explain_known
@@ -23,8 +25,8 @@ from featurestore.operations.lookup import Asked, PreparedLookup, lookup, lookup
 from featurestore.operations.rebuild import rebuild
 from featurestore.operations.status import view_statuses
 from featurestore.operations.training_set import TrainingSetRequest, training_set
+from featurestore.service.audit_documents import audit_report_document, view_audit_document
 from featurestore.service.documents import (
-    audit_document,
     catalog_document,
     known_document,
     lineage_document,
@@ -112,8 +114,31 @@ def rebuilt(served: ServedFeatures, dataset_id: str) -> Document:
 
 
 def audited(served: ServedFeatures, view: str, *, sample: int) -> Document:
+    """The audit of one applied view. Raises NotMaterialized when it is not online."""
     resolved = served.lookups.applied().graph.view(view)
-    return audit_document(audit(resolved, sample, served.offline, served.online), resolved)
+    found = audit(AuditedView.whole(resolved), sample, _audited_store(served))
+    if found.state is not AuditState.COMPARED:
+        raise NotMaterialized(" ".join(found.notes))
+    return view_audit_document(found)
+
+
+def audits(served: ServedFeatures, choice: AuditChoice, *, sample: int) -> Document:
+    """The audits of several views. One that is not online is told, not refused."""
+    graph = served.lookups.applied().graph
+    if choice.service is not None:
+        asked = chosen_views(chosen_features(FeatureChoice(service=choice.service), graph))
+    elif choice.model is not None:
+        served.lookups.refresh()  # what an alias means now, not what it meant a second ago
+        asked = chosen_views(served.lookups.of(FeatureChoice(model=choice.model)).features)
+    else:
+        asked = named_views(graph, choice.views)
+    store = _audited_store(served)
+    found = audit_views(asked, sample, store, graph)
+    return audit_report_document(AuditReport(store.now, choice.service, choice.model, found))
+
+
+def _audited_store(served: ServedFeatures) -> AuditedStore:
+    return AuditedStore(served.offline, served.online, served.catalog, served.clock())
 
 
 def lineage(served: ServedFeatures, urn: str, *, down: bool) -> Document:

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from featurestore.graph.lineage import LineageTree
 from featurestore.graph.resolved import Column, Graph, ResolvedFeature, ResolvedSource, ResolvedView, ServiceEntry
 from featurestore.graph.selection import service_features
-from featurestore.operations.audit import AuditReport, Difference
 from featurestore.operations.explain_known import KnownReport
 from featurestore.operations.status import ViewStatus
 from featurestore.ports.state import AppliedGraph, ColumnProfile, Manifest, PinnedTable
@@ -105,29 +104,6 @@ def status_document(status: ViewStatus) -> Document:
         "offline_to": moment_json(status.offline_to),
         "online_to": moment_json(status.online_to),
         "late_rows": status.late_rows,
-    }
-
-
-def audit_document(report: AuditReport, view: ResolvedView) -> Document:
-    """Values travel beside their types, so that a client can give them back exactly."""
-    return {
-        "view": report.view,
-        "at": moment_json(report.at),
-        "keys": report.keys,
-        "values": report.values,
-        "key_columns": _columns_document(view.keys),
-        "differences": [_difference_document(difference, view) for difference in report.differences],
-    }
-
-
-def _difference_document(difference: Difference, view: ResolvedView) -> Document:
-    feature = view.feature(difference.feature.partition(":")[2])
-    return {
-        "key": [value_json(value) for _, value in difference.key],
-        "feature": difference.feature,
-        "dtype": feature.dtype.value,
-        "online": value_json(difference.online),
-        "offline": value_json(difference.offline),
     }
 
 

@@ -1,86 +1,102 @@
-"""`knownat audit`: is what is online what it should be?"""
+"""`knownat audit`: is what is online what it should be, and if not, why?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sdk.cli.choice import ModelOption, ServiceOption
 from sdk.cli.invocation import Invocation, client_command
 from sdk.cli.output import lines, shown, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from sdk.client import Client
-    from sdk.results import AuditResult, Difference
+    from sdk.audits import AuditReport, AuditResult, Difference
 
-_DIFFERENCES_SHOWN = 50
+_DIFFERENCES_SHOWN = 20
 
 
 @client_command
 def audit(
     call: Invocation,
-    view: Annotated[str | None, typer.Argument(metavar="[VIEW]", help="Default: all applied views.")] = None,
+    views: Annotated[list[str] | None, typer.Argument(metavar="[VIEW]…", help="Default: all applied views.")] = None,
+    service: ServiceOption = None,
+    model: ModelOption = None,
     sample: Annotated[int, typer.Option(metavar="KEYS", min=1, help="How many keys of either side to compare.")] = 1000,
 ) -> int:
-    """Compare online values with the point-in-time answer at the moment up to which the view is online.
+    """Compare online values with the point-in-time answer at the moment up to which each view is online.
 
-    Exits with 1 when a value differs.
+    Each value that differs is told with its cause and what to do. Exits with 1 when one does, or when a view is filled
+    and not online.
     """
+    if sum(1 for given in (views, service, model) if given) > 1:
+        raise typer.BadParameter("give views, or --service, or --model", param_hint="VIEW")
     with call.client() as client:
-        if view is not None:
-            report = client.audit(view, sample=sample)
-            call.output.answer(report, lambda: _one_text(report))
-            return 1 if report.differences else 0
-        reports = list(_all(client, sample))
-    call.output.answer({"views": reports}, lambda: _all_text(reports))
-    return 1 if any(report.differences for report in reports) else 0
+        report = client.audits(views=views or None, service=service, model=model, sample=sample)
+    call.output.answer(report, lambda: _text(report))
+    return 0 if report.equal else 1
 
 
-def _all(client: Client, sample: int) -> Iterator[AuditResult]:
-    """A view that is filled and not online is refused as it is alone: nobody can say that all is well."""
-    for status in client.status():
-        if status["offline_to"] is None and status["online_to"] is None:
-            continue  # nothing on either side
-        yield client.audit(status["view"], sample=sample)
-
-
-def _one_text(report: AuditResult) -> RenderableType:
+def _text(report: AuditReport) -> RenderableType:
     from rich.console import Group
 
-    told = f"{report.values:,} values of {report.keys:,} keys compared as of {shown(report.at)}"
-    first = lines(f"{_count(len(report.differences))}: {told}.")
-    return Group(first, *_differences_text([report])) if report.differences else first
+    told = f"{_count(report.differing)}: {report.values:,} values of {report.keys:,} keys compared."
+    if absent := sum(1 for view in report.views if view.state == "not_materialized"):
+        told += f" {absent:,} view is not online." if absent == 1 else f" {absent:,} views are not online."
+    parts: list[RenderableType] = [lines(told), table(_HEADERS, [_row(view) for view in report.views])]
+    notes = [note for view in report.views for note in view.notes]
+    if notes:
+        parts.append(lines(*notes, ""))
+    parts += [part for view in report.views if view.differences for part in _differences(view)]
+    return Group(*parts)
 
 
-def _all_text(reports: Sequence[AuditResult]) -> RenderableType:
-    from rich.console import Group
-
-    rows = [(report.view, report.keys, report.values, len(report.differences), report.at) for report in reports]
-    headers = ("view", "keys", "values", "differences", "as of")
-    differing = [report for report in reports if report.differences]
-    return Group(table(headers, rows), *(_differences_text(differing) if differing else []))
+_HEADERS = ("view", "keys", "values", "differing", "causes", "as of")
 
 
-def _differences_text(reports: Sequence[AuditResult]) -> list[RenderableType]:
-    """The list of what differs, and what to do about it."""
-    differences = [difference for report in reports for difference in report.differences]
-    rows = [(_key_text(one), one.feature, one.online, one.offline) for one in differences[:_DIFFERENCES_SHOWN]]
-    more = len(differences) - len(rows)
-    views = " ".join(report.view for report in reports)
-    return [
-        table(("key", "feature", "online", "offline"), rows),
-        lines(
-            *([f"… and {more:,} more; --json lists all."] if more else []),
-            f"Next: knownat materialize {views} --full writes every key again.",
-        ),
-    ]
+def _row(view: AuditResult) -> tuple[object, ...]:
+    causes = ", ".join(f"{one.differing:,} {_words(one.cause)}" for one in view.causes)
+    if view.state != "compared":
+        causes = ", ".join(filter(None, (_words(view.state), causes)))
+    return view.view, view.keys, view.values, view.differing, causes or "equal", view.at
 
 
-def _key_text(difference: Difference) -> str:
+def _differences(view: AuditResult) -> Iterator[RenderableType]:
+    """The first differences of a view, and what to do about each of its causes."""
+    first = view.differences[:_DIFFERENCES_SHOWN]
+    headers = ("key", "feature", "online", "expected", "cause", "seen by")
+    yield table(
+        headers,
+        [
+            (_key(one), one.feature, _online(one), shown(one.offline), _words(one.cause), _first(one.evidence))
+            for one in first
+        ],
+    )
+    more = view.differing - len(first)
+    told = [f"… and {more:,} more of {view.view}; --json lists the first thousand of each view."] if more else []
+    yield lines(*told, *(f"{_words(one.cause)}: {one.remedy}" for one in view.causes), "")
+
+
+def _online(difference: Difference) -> str:
+    """The value, or why there is none."""
+    plain = difference.status in ("present", "null")
+    return shown(difference.online) if plain else f"{shown(difference.online)} ({difference.status})"
+
+
+def _first(text: str) -> str:
+    """Its first sentence: --json has all of it."""
+    return text.partition(". ")[0].removesuffix(".")
+
+
+def _key(difference: Difference) -> str:
     return ", ".join(f"{name}={value}" for name, value in difference.key.items())
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _count(differences: int) -> str:

@@ -60,13 +60,16 @@ def test_an_audit_finds_what_was_changed_by_hand(shop: Path) -> None:
     change_one_row(shop / ".knownat" / "online.sqlite")
 
     ended = knownat("audit", "customer_orders", "--sample", 1000, "--project", shop)
-    [difference] = knownat("audit", "customer_orders", "--project", shop, "--json").json["differences"]
+    [view] = knownat("audit", "customer_orders", "--project", shop, "--json").json["views"]
+    [difference] = view["differences"]
 
     assert ended.code == 1
     assert ended.out.startswith("1 difference:")
     assert difference["feature"] in ended.out
     assert difference["online"] != difference["offline"]
     assert list(difference["key"]) == ["customer_id"]
+    assert difference["cause"] == "tampered"
+    assert view["causes"][0]["remedy"] in ended.out
 
 
 def test_an_audit_of_all_views_says_which_differ(shop: Path) -> None:
@@ -86,11 +89,31 @@ def test_an_audit_of_all_views_says_which_differ(shop: Path) -> None:
     assert "knownat materialize customer_orders --full" in ended.out
 
 
-def test_an_audit_of_all_views_refuses_one_that_is_not_online(tmp_path: Path) -> None:
+def test_an_audit_of_a_service_is_of_the_features_it_has(shop: Path) -> None:
+    report = done("audit", "--service", "checkout_v1", "--project", shop, "--json").json
+
+    assert (report["equal"], report["service"]) == (True, "checkout_v1")
+    assert report["values"] == sum(view["values"] for view in report["views"]) > 0
+
+
+def test_an_audit_tells_views_that_are_not_online(tmp_path: Path) -> None:
     done("init", tmp_path / "shop")
     done("apply", "--project", tmp_path / "shop")
 
-    assert knownat("audit", "--project", tmp_path / "shop", "--json").error["code"] == "not_materialized"
+    ended = knownat("audit", "--project", tmp_path / "shop")
+    told = knownat("audit", "--project", tmp_path / "shop", "--json")
+
+    assert ended.code == told.code == 1
+    assert "2 views are not online" in ended.out
+    assert "knownat materialize customer_orders" in ended.out
+    assert [view["state"] for view in told.json["views"]] == ["not_materialized"] * 2
+
+
+@pytest.mark.parametrize(
+    "arguments", [("customer_orders", "--service", "x"), ("--service", "x", "--model", "y@1"), ("--sample", "0")]
+)
+def test_an_audit_of_several_things_at_once_is_wrong_use(shop: Path, arguments: tuple[str, ...]) -> None:
+    assert knownat("audit", *arguments, "--project", shop).code == 2
 
 
 def test_materializing_in_full_heals_what_was_changed_by_hand(shop: Path) -> None:

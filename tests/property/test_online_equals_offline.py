@@ -24,6 +24,8 @@ from featurestore.adapters.memory_online import MemoryOnlineStore
 from featurestore.adapters.sqlite_online import SqliteOnlineStore
 from featurestore.graph.resolved import ResolvedView
 from featurestore.operations.answered_rows import Status
+from featurestore.operations.audit import AuditedStore, audit
+from featurestore.operations.audit_report import AuditedView
 from featurestore.ports.online_store import OnlineStore, OnlineTable, TableRead
 from featurestore.spec.aggregate import Aggregate
 from featurestore.spec.declarations import Declaration
@@ -130,7 +132,9 @@ def test_every_online_answer_is_what_a_later_training_set_holds_for_that_moment(
             write_known(project, history, choices, now)
             project.apply(*declared, now=now)
             project.materialize(now, full=full)
+            audits = AuditedStore(project.offline, project.online, project.catalog, now)
             for view in project.graph.views:
+                assert audit(AuditedView.whole(view), 100, audits).causes == ()
                 kept.setdefault(view.name, []).append(answers(project, view))
 
         the_end = history.origin + 100 * HOUR

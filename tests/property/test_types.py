@@ -18,8 +18,8 @@ from featurestore.compiler.stored_rows import stored_rows
 from featurestore.graph.arrow_types import arrow_schema, arrow_type, dtype_of
 from featurestore.graph.resolved import Column
 from featurestore.intervals import DAY, Interval
-from featurestore.operations.audit import same_value
 from featurestore.operations.entity_rows import typed_columns
+from featurestore.operations.equality import same_value
 from featurestore.ports.engine import Query
 from featurestore.ports.offline_store import DAY_COLUMN
 from featurestore.service.wire import rows_of, value_json

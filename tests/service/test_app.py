@@ -351,6 +351,7 @@ def test_the_description_names_every_route(app: FastAPI) -> None:
         "/health/live",
         "/health/ready",
         "/v1/artifacts",
+        "/v1/audits",
         "/v1/catalog",
         "/v1/datasets",
         "/v1/datasets/{dataset}",

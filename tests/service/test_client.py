@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from featurestore.errors import DatasetGone, StoreCorrupted, UnknownName
+from featurestore.errors import DatasetGone, InvalidRequest, StoreCorrupted, UnknownName
 from featurestore.ports.online_store import OnlineTable
 from registry.errors import AliasNotFound, InvalidRegistration, ModelNotFound, RegistrationKeyReused, VersionNotFound
 from registry.wiring import open_project as wire_folder
@@ -259,6 +259,42 @@ def test_an_audit_finds_a_row_that_was_changed_by_hand(client: Client, project: 
 
     assert (dict(difference.key), difference.feature) == ({"shop": "alma"}, "shop_facts:visitors")
     assert (difference.online, difference.offline) == (7, 2**53 + 1)
+
+
+def test_audits_tell_the_same_over_both_transports(project: SmallProject) -> None:
+    overwrite_facts(project, shop="alma", visitors=7)
+
+    told = []
+    for mode in ("path", "http"):
+        with connected(project.folder, mode) as client:
+            told.append([
+                client.audits(), client.audits(service="shops_v1", sample=3), client.audits(views=["shop_facts"])
+            ])  # fmt: skip
+
+    assert told[0] == told[1]
+    assert [report.equal for report in told[0]] == [False, False, False]
+    assert [len(report.views) for report in told[0]] == [2, 2, 1]
+    assert told[0][2].views[0].differences[0].key == {"shop": "alma"}
+
+
+def test_an_audit_of_several_kinds_of_things_is_refused(client: Client) -> None:
+    with pytest.raises(InvalidRequest, match="got views and service"):
+        client.audits(views=["shop_facts"], service="shops_v1")
+    with pytest.raises(InvalidRequest, match="no views"):
+        client.audits(views=[])
+    with pytest.raises(UnknownName, match="feature service 'nosuch'"):
+        client.audits(service="nosuch")
+    with pytest.raises(UnknownName, match="feature view 'nosuch'"):
+        client.audits(views=["nosuch"])
+
+
+def test_a_service_is_audited_for_the_features_it_has(client: Client, project: SmallProject) -> None:
+    project.redefine("features=[shop_orders, shop_facts, basket_share]", 'features=[shop_facts["city"]]')
+    apply_all(project.folder)
+
+    [view] = client.audits(service="shops_v1").views
+
+    assert (view.view, view.keys, view.values) == ("shop_facts", 5, 5)
 
 
 def overwrite_facts(project: SmallProject, *, shop: str, visitors: int) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from featurestore.adapters.duckdb_engine import DuckDBEngine
 from featurestore.errors import DatasetGone, NotApplied
-from featurestore.operations.audit import audit
+from featurestore.operations.audit import AuditedStore, audit
+from featurestore.operations.audit_report import AuditedView
 from featurestore.operations.rebuild import rebuild
 from featurestore.operations.training_set import TrainingSetRequest, training_set
 from featurestore.ports.state import Manifest
@@ -73,7 +74,8 @@ def test_a_timestamp_without_a_zone_is_read_as_utc_on_both_sides(applied: SmallP
 
     assert rows["last__due"].to_pylist()[0] == NOON - HOUR
     assert rows.schema.field("last__due").type == MOMENT
-    assert audit(applied.graph.view("last"), 10, applied.offline, applied.online).differences == ()
+    store = AuditedStore(applied.offline, applied.online, applied.catalog, NOON)
+    assert audit(AuditedView.whole(applied.graph.view("last")), 10, store).equal
 
 
 def test_the_same_pull_is_done_once(applied: SmallProject) -> None:
