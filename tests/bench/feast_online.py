@@ -1,5 +1,7 @@
-"""Feast's online side, in an environment of its own (`make bench-peers`): `python -m tests.bench.feast_online FOLDER PORT`
-prints what it measured as JSON. The data is that of `online_project`."""
+"""Feast's online side, in an environment of its own (`make bench-peers`), on the data of `online_project`.
+
+`python -m tests.bench.feast_online FOLDER REDIS_PORT ENTITIES` prints what it measured as JSON.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ def main() -> None:
     store.apply([user, *(_view(folder, view, features, user) for view, features in views.items())])
     store.materialize(NOW - timedelta(days=1), NOW + timedelta(seconds=1))
     measured += [_sdk(store, shape, entities) for shape in SHAPES]
-    measured += _served(store, folder, entities)
+    measured += _served(folder, entities)
     print(json.dumps(measured))
 
 
@@ -78,16 +80,9 @@ def _sdk(store: FeatureStore, shape: Shape, entities: int) -> dict[str, object]:
     return {"what": f"SDK, {shape.label}", "seconds": seconds}
 
 
-def _served(store: FeatureStore, folder: Path, entities: int) -> list[dict[str, object]]:
-    command = [
-        str(Path(sys.executable).parent / "feast"),
-        "-c",
-        str(folder / "feast"),
-        "serve",
-        "-p",
-        "6599",
-        "--no-access-log",
-    ]
+def _served(folder: Path, entities: int) -> list[dict[str, object]]:
+    command = [str(Path(sys.executable).parent / "feast"), "-c", str(folder / "feast"), "serve", "-p", "6599"]
+    command.append("--no-access-log")
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _wait("http://127.0.0.1:6599/health")
