@@ -7,13 +7,13 @@ from pathlib import Path
 
 import uvicorn
 
+from featurestore.service.http_protocol import BoundedProtocol
 from registry.service.app import create_app
 from registry.wiring import open_project, served_project
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than clients keep an idle connection, so that none is closed while a request is on its way."""
 SHUTDOWN_SECONDS = 20
-MOST_HEADER_BYTES = 256 * 1024
 
 
 def serve(
@@ -35,8 +35,9 @@ def configuration(app: object, host: str, port: int) -> uvicorn.Config:
         app,  # type: ignore[arg-type]  # uvicorn's own type of an app is narrower than FastAPI
         host=host,
         port=port,
-        http="h11",  # it bounds the size of headers, which the faster parser does not
-        h11_max_incomplete_event_size=MOST_HEADER_BYTES,
+        http=BoundedProtocol,
+        interface="asgi3",
+        proxy_headers=False,  # nothing here asks who the client is
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         server_header=False,

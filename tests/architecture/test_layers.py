@@ -95,6 +95,7 @@ THIRD_PARTY = {
     "fastapi": _SERVICES,
     "starlette": _SERVICES,
     "uvicorn": (*_SERVICES, "registry.serve"),
+    "httptools": _SERVICES,
     "prometheus_client": _SERVICES,
     "pydantic_settings": ("featurestore.settings", "registry.settings"),
     "pandas": _EDGES,

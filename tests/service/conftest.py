@@ -14,6 +14,7 @@ import pytest
 import uvicorn
 
 from featurestore.service.bodies import Limits
+from featurestore.service.http_protocol import BoundedProtocol
 from registry.serve import configuration
 from registry.service.app import create_app
 from registry.wiring import open_project as wire_folder
@@ -59,11 +60,15 @@ def connected(folder: Path, mode: str) -> Iterator[Client]:
 
 
 @contextmanager
-def served(folder: Path, limits: Limits | None = None) -> Iterator[str]:
+def served(
+    folder: Path, limits: Limits | None = None, protocol: type[BoundedProtocol] = BoundedProtocol
+) -> Iterator[str]:
     """The address of a server of the project in `folder`, as `knownat serve` runs it."""
     wired = wire_folder(folder)
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(configuration(create_app(served_project(wired), limits=limits), "127.0.0.1", 0))
+    settings = configuration(create_app(served_project(wired), limits=limits), "127.0.0.1", 0)
+    settings.http = protocol
+    server = uvicorn.Server(settings)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
