@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from featurestore.errors import InvalidReference, UnknownName
@@ -29,7 +30,7 @@ def referenced_features(graph: Graph, references: Sequence[str]) -> FeatureSet:
             members += [f"{use.name}:{feature.name}" for feature in graph.view(use.view).features]
         else:
             members.append(text)
-    if twice := sorted({member for member in members if members.count(member) > 1}):
+    if twice := sorted(member for member, count in Counter(members).items() if count > 1):
         raise InvalidReference(f"'{twice[0]}' is asked for twice")
     return _feature_set(graph, tuple(members), uses, service=None)
 

@@ -1,6 +1,6 @@
 """Request bodies within bounds: how many bytes, how long they may take to arrive, and JSON that is JSON.
 
-Starlette and FastAPI read any amount for any time, and take `NaN` for a number.
+Starlette and FastAPI read any amount for any time, take `NaN` for a number, and keep the last of two equal names.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
@@ -16,6 +17,7 @@ from typing import Any, BinaryIO, NoReturn, cast
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
@@ -23,6 +25,15 @@ from featurestore.errors import InvalidRequest, RequestTooLarge
 
 _MEGABYTE = 1024 * 1024
 _HELD_IN_MEMORY = 8 * _MEGABYTE
+
+MOST_LEVELS = 16
+"""Of lists and objects, one in the other."""
+MOST_CONTAINERS = 250_000
+"""Lists and objects in one body, and `MOST_ITEMS` what they hold: three bytes of JSON may take 60 of memory."""
+MOST_ITEMS = 1_000_000
+_CONTAINERS = (dict, list)
+_PARSED_AT_ONCE = 64 * 1024
+"""Bytes that are parsed between two other requests; more are parsed beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +95,59 @@ class _BoundedRequest(Request):
 
     async def json(self) -> Any:
         if not hasattr(self, "_json"):
-            self._json = strict_json(await self.body())
+            body = await self.body()
+            at_once = len(body) <= _PARSED_AT_ONCE
+            self._json = strict_json(body) if at_once else await run_in_threadpool(strict_json, body)
         return self._json
 
 
 def strict_json(body: bytes) -> Any:
     """What the bytes say in JSON proper. Raises InvalidRequest."""
+    containers = body.count(b"{") + body.count(b"[")
+    _check_count("objects and lists", containers, MOST_CONTAINERS)
+    _check_count("values", body.count(b","), MOST_ITEMS)
     try:
-        return json.loads(body, parse_constant=_no_constant)
+        value = json.loads(body, parse_constant=_no_constant, object_pairs_hook=_object)
     except RecursionError as error:
-        raise InvalidRequest("The body is JSON that is nested too deeply.") from error
+        raise _too_deep() from error
     except ValueError as error:
         raise InvalidRequest(f"The body is not JSON: {error}"[:500]) from error
+    if containers > MOST_LEVELS and _is_deep(value):
+        raise _too_deep()
+    return value
+
+
+def _check_count(what: str, found: int, most: int) -> None:
+    """Counted by their brackets and commas, those within texts too: that costs nothing, and comes before parsing."""
+    if found > most:
+        raise InvalidRequest(f"The body has {found:,} {what}, and {most:,} is the most: send it in parts.")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        name = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise ValueError(f"an object has the name {name[:80]!r} twice")
+    return found
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether lists and objects lie in each other deeper than they may. Level by level: recursion would be the harm."""
+    level = [value]
+    for _ in range(MOST_LEVELS):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) in _CONTAINERS
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _too_deep() -> InvalidRequest:
+    return InvalidRequest(f"The body is JSON that is nested too deeply: {MOST_LEVELS} levels is the most.")
 
 
 def _check_media_type(content_type: str) -> None:

@@ -19,7 +19,9 @@ from featurestore.errors import InvalidRequest, KnownatError
 
 MEDIA_TYPE = "application/problem+json"
 MOST_PROBLEMS = 20
-_LONGEST_TEXT = 20_000
+MOST_PROBLEM_BYTES = 16 * 1024
+_MOST_DETAIL_BYTES = 8_000
+_MOST_DETAILS_BYTES = 7_000
 
 ErrorStatuses = Mapping[type[KnownatError], HTTPStatus]
 Responses = dict[int | str, dict[str, Any]]
@@ -91,18 +93,27 @@ def add_problems(app: FastAPI, statuses: ErrorStatuses) -> None:
 
 
 def problem(status: int, code: str, detail: str, details: Mapping[str, object] | None = None) -> Problem:
-    """`details` that are too long to send are left out; the text is cut."""
+    """Within `MOST_PROBLEM_BYTES`: `details` that are too long to send are left out; the text is cut."""
+    few = dict(details or {})
+    if len(json.dumps(few)) > _MOST_DETAILS_BYTES:
+        few = {}
     content = {
         "type": f"urn:knownat:error:{code}",
         "title": code.replace("_", " ").capitalize(),
         "status": int(status),
         "code": code,
-        "detail": detail if len(detail) <= _LONGEST_TEXT else f"{detail[:_LONGEST_TEXT]} …",
-        "details": dict(details or {}),
+        "detail": _cut(detail),
+        "details": few,
     }
-    if len(json.dumps(content["details"])) > _LONGEST_TEXT:
-        content["details"] = {}
     return Problem(content, status_code=int(status))
+
+
+def _cut(text: str) -> str:
+    """As much of it as may be sent: an error may quote the request, and a character may take twelve bytes."""
+    shown = text[:_MOST_DETAIL_BYTES]
+    while len(json.dumps(shown)) > _MOST_DETAIL_BYTES:
+        shown = shown[: len(shown) // 2]
+    return shown if shown == text else f"{shown} …"
 
 
 def _status_of(error: KnownatError, statuses: ErrorStatuses) -> HTTPStatus:
@@ -113,7 +124,7 @@ def _status_of(error: KnownatError, statuses: ErrorStatuses) -> HTTPStatus:
 def _validation_error(problems: Sequence[Any]) -> InvalidRequest:
     """Some of what is wrong, never the request's own words: they may be ten megabytes."""
     lines = [
-        f"  {'.'.join(str(part)[:80] for part in one['loc'][:8])}: {str(one['msg'])[:200]}"
+        f"  {'.'.join(str(part)[:40] for part in one['loc'][:6])}: {str(one['msg'])[:120]}"
         for one in problems[:MOST_PROBLEMS]
     ]
     if len(problems) > MOST_PROBLEMS:

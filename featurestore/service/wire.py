@@ -21,6 +21,12 @@ from featurestore.spec.names import show_duration
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 Document = dict[str, Json]
 
+MOST_FIELDS = 1_000
+"""In one row of a request."""
+MOST_TEXT = 64 * 1024
+"""Characters of a key or another value of a request's row."""
+
+_SMALL = (int, float, bool, type(None))
 _FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -75,27 +81,37 @@ def moment_of(text: str | None, *, what: str) -> datetime | None:
 
 
 def rows_of(rows: list[dict[str, Json]]) -> Sequence[Mapping[str, object]]:
-    """A request's rows with the values that say what they are taken out of their wrapping. Raises EntityRowsError."""
-    if not any(isinstance(value, dict | list) for row in rows for value in row.values()):
+    """A request's rows with the values that say what they are taken out of their wrapping. Raises EntityRowsError,
+    for rows with more than any view has, too."""
+    if max(map(len, rows), default=0) > MOST_FIELDS:
+        index, found = next((index, len(row)) for index, row in enumerate(rows) if len(row) > MOST_FIELDS)
+        raise EntityRowsError(f"Row {index} has {found:,} fields, and {MOST_FIELDS:,} is the most.")
+    if all(_is_plain(value) for row in rows for value in row.values()):
         return rows
-    return [
-        {
-            name: _unwrapped(value, index, name) if isinstance(value, dict | list) else value
-            for name, value in row.items()
-        }
-        for index, row in enumerate(rows)
-    ]
+    return [{name: _checked(value, index, name) for name, value in row.items()} for index, row in enumerate(rows)]
 
 
 def columns_of(columns: dict[str, list[Json]]) -> dict[str, list[object]]:
     """As `rows_of`, for columns of values."""
+    if len(columns) > MOST_FIELDS:
+        raise EntityRowsError(f"There are {len(columns):,} columns, and {MOST_FIELDS:,} is the most.")
     return {
-        name: [
-            _unwrapped(value, index, name) if isinstance(value, dict | list) else value
-            for index, value in enumerate(values)
-        ]
-        for name, values in columns.items()
+        name: [_checked(value, index, name) for index, value in enumerate(values)] for name, values in columns.items()
     }
+
+
+def _is_plain(value: Json) -> bool:
+    return len(value) <= MOST_TEXT if type(value) is str else type(value) in _SMALL
+
+
+def _checked(value: Json, index: int, name: str) -> object:
+    if isinstance(value, dict | list):
+        return _unwrapped(value, index, name)
+    if isinstance(value, str) and len(value) > MOST_TEXT:
+        raise EntityRowsError(
+            f"Row {index}: '{name[:80]}' has {len(value):,} characters, and {MOST_TEXT:,} is the most."
+        )
+    return value
 
 
 def _unwrapped(value: dict[str, Json] | list[Json], index: int, name: str) -> object:
@@ -112,8 +128,10 @@ def _unwrapped(value: dict[str, Json] | list[Json], index: int, name: str) -> ob
             case {"$timestamp": str(text), **rest} if not rest:
                 return datetime.fromisoformat(text)
     except (ValueError, InvalidOperation) as error:
-        raise EntityRowsError(f"Row {index}: '{name}' is {value!r:.80}: {error}") from error
-    raise EntityRowsError(f"Row {index}: '{name}' is {value!r:.80}, expected a text, a number, true, false or null")
+        raise EntityRowsError(f"Row {index}: '{name[:80]}' is {value!r:.80}: {error}") from error
+    raise EntityRowsError(
+        f"Row {index}: '{name[:80]}' is {value!r:.80}, expected a text, a number, true, false or null"
+    )
 
 
 def _float_text(value: float) -> str:
