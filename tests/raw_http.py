@@ -49,6 +49,7 @@ class Connection:
         try:
             response.begin()
         except ConnectionError:  # closed, with or without bytes unread
+            response.close()
             return Answer(0, {}, b"")
         headers = {name.lower(): value for name, value in response.getheaders()}
         return Answer(response.status, headers, response.read())

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.responses import RedirectResponse
 from starlette.types import Lifespan
 
 from featurestore import errors
@@ -20,8 +20,11 @@ from featurestore.service.catalog import catalog_routes
 from featurestore.service.datasets import dataset_routes
 from featurestore.service.health import health_routes
 from featurestore.service.lineage import lineage_routes
+from featurestore.service.measured import Measured
+from featurestore.service.metrics import ServiceMetrics
+from featurestore.service.monitoring import monitoring_routes
 from featurestore.service.online import online_routes
-from featurestore.service.problems import PROBLEM_RESPONSES, ErrorStatuses, ProblemBody, add_problems
+from featurestore.service.problems import PROBLEM_RESPONSES, ErrorStatuses, ProblemBody, StrictJson, add_problems
 from featurestore.service.served import ServedFeatures
 
 STATUSES: ErrorStatuses = MappingProxyType(
@@ -56,21 +59,39 @@ STATUSES: ErrorStatuses = MappingProxyType(
 )
 
 
-def create_app(served: ServedFeatures, *, statuses: ErrorStatuses = STATUSES, limits: Limits | None = None) -> FastAPI:
-    """The app over these ports. `statuses` is larger where a storey above adds routes with errors of its own."""
+def create_app(served: ServedFeatures, options: ServiceOptions | None = None) -> FastAPI:
+    """The app over these ports."""
+    options = options or ServiceOptions()
+    # Without pages to read the description in: they would load their code from a public host.
     app = _DescribedApp(
         title="Knownat",
         description="A training row holds what was known at its time: features, datasets, models and their lineage.",
         version="1",
         responses=PROBLEM_RESPONSES,
-        lifespan=_lifetime(served),
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifetime(served, options.at_end),
     )
-    app.state.limits = limits or Limits()
-    add_problems(app, statuses)
-    for routes in (online_routes, dataset_routes, catalog_routes, lineage_routes, health_routes):
+    app.state.limits = options.limits
+    add_problems(app, options.statuses, options.metrics.observe_error)
+    app.add_middleware(Measured, metrics=options.metrics)
+    for routes in (dataset_routes, catalog_routes, lineage_routes, health_routes):
         app.include_router(routes(served))
-    app.add_api_route("/", _to_description, include_in_schema=False)
+    app.include_router(online_routes(served, options.metrics))
+    app.include_router(monitoring_routes(served, options.metrics))
+    app.add_api_route("/", _signpost, include_in_schema=False)
     return app
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceOptions:
+    """How an app is made. `statuses` is larger where a storey above adds routes with errors of its own."""
+
+    statuses: ErrorStatuses = field(default_factory=lambda: STATUSES)
+    limits: Limits = field(default_factory=Limits)
+    metrics: ServiceMetrics = field(default_factory=ServiceMetrics)
+    at_end: Callable[[], None] = lambda: None
+    """Called when the server has stopped and nothing is under way any more."""
 
 
 class _DescribedApp(FastAPI):
@@ -83,7 +104,7 @@ class _DescribedApp(FastAPI):
         return document
 
 
-def _lifetime(served: ServedFeatures) -> Lifespan[FastAPI]:
+def _lifetime(served: ServedFeatures, at_end: Callable[[], None]) -> Lifespan[FastAPI]:
     @asynccontextmanager
     async def lifetime(_: FastAPI) -> AsyncIterator[None]:
         with suppress(NotApplied, StoreUnavailable):  # the first requests prepare what they need, or are told why not
@@ -91,10 +112,21 @@ def _lifetime(served: ServedFeatures) -> Lifespan[FastAPI]:
         yield
         await served.readers.close()
         served.lookups.close()
+        at_end()
 
     return lifetime
 
 
-def _to_description() -> RedirectResponse:
-    """Whoever opens the address in a browser finds out what it is."""
-    return RedirectResponse("/docs")
+async def _signpost() -> StrictJson:
+    """Whoever opens the address in a browser finds out what it is, and where things are."""
+    return StrictJson(
+        {
+            "name": "Knownat",
+            "description": "/openapi.json",
+            "online": "/v1/online",
+            "catalog": "/v1/catalog",
+            "status": "/v1/status",
+            "health": ["/health/live", "/health/ready"],
+            "metrics": "/metrics",
+        }
+    )

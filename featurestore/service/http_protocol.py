@@ -12,6 +12,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from featurestore.service.health import DRAINING
 from featurestore.service.problems import problem
 
 MOST_HEAD_BYTES = 256 * 1024
@@ -21,9 +22,6 @@ HEAD_SECONDS = 10.0
 """How long a client may take for a head, and for the rest of a body that is answered already."""
 LINGER_SECONDS = 1.0
 """How long an idle connection stays open after draining began: a request may be on its way through the network."""
-
-DRAINING = "draining"
-"""In a request's `state` once the server stops taking new connections."""
 
 _TOO_LARGE = f"The request line and headers have more than {MOST_HEAD_BYTES:,} bytes, the most that are taken."
 _HEADER_BYTES = 4

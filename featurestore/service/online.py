@@ -21,8 +21,10 @@ from featurestore.operations.chosen_features import FeatureChoice
 from featurestore.operations.entity_rows import Entities
 from featurestore.service import answers
 from featurestore.service.bodies import json_of
+from featurestore.service.metrics import ServiceMetrics
 from featurestore.service.online_answers import AnswerWriter, Include, answer_table
 from featurestore.service.served import ServedFeatures
+from featurestore.service.value_counts import value_counts
 from featurestore.service.wire import columns_of, moment_of, rows_of
 
 MOST_ENTITIES = 10_000
@@ -106,7 +108,7 @@ class _Asked(msgspec.Struct, forbid_unknown_fields=True):
     layout: Literal["columns", "rows"] = "columns"
 
 
-def online_routes(served: ServedFeatures) -> APIRouter:
+def online_routes(served: ServedFeatures, metrics: ServiceMetrics) -> APIRouter:
     writer = AnswerWriter()
 
     class OnlineRoute(APIRoute):
@@ -114,7 +116,7 @@ def online_routes(served: ServedFeatures) -> APIRouter:
 
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             async def handle(request: Request) -> Response:
-                return await _answer(request, served, writer)
+                return await _answer(request, served, metrics, writer)
 
             return handle
 
@@ -138,12 +140,15 @@ def online_routes(served: ServedFeatures) -> APIRouter:
     return router
 
 
-async def _answer(request: Request, served: ServedFeatures, writer: AnswerWriter) -> Response:
+async def _answer(
+    request: Request, served: ServedFeatures, metrics: ServiceMetrics, writer: AnswerWriter
+) -> Response:
     asked = _asked(await json_of(request))
     choice = FeatureChoice(asked.service, None if asked.features is None else tuple(asked.features), asked.model)
     at = moment_of(asked.at, what="at")
     include = frozenset(map(Include, asked.include))
     answer = await answers.look_up_async(served, choice, _entities(asked.entities), at=at)
+    metrics.observe_lookup(answer.rows, value_counts(answer))
     if ARROW_STREAM in request.headers.get("accept", ""):
         table = await asyncio.to_thread(answer_table, answer, include)
         return Response(_arrow_stream(table), media_type=ARROW_STREAM)

@@ -69,11 +69,12 @@ def binary(media_type: str) -> Responses:
     return {200: {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}}
 
 
-def add_problems(app: FastAPI, statuses: ErrorStatuses) -> None:
-    """Answer every error with a problem; `statuses` says which HTTP status each class has."""
+def add_problems(app: FastAPI, statuses: ErrorStatuses, observe: Callable[[KnownatError], None]) -> None:
+    """Answer every error with a problem; `statuses` says which HTTP status each class has. `observe` hears of ours."""
 
     def refused(_: Request, error: Exception) -> Response:
         assert isinstance(error, KnownatError)  # noqa: S101 - what the handler is registered for
+        observe(error)
         return problem(_status_of(error, statuses), error.code, error.message, error.details)
 
     def invalid(_: Request, error: Exception) -> Response:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from http import HTTPStatus
 from types import MappingProxyType
 
 from fastapi import FastAPI
 
 from featurestore.service.app import STATUSES as FEATURE_STATUSES
+from featurestore.service.app import ServiceOptions
 from featurestore.service.app import create_app as create_feature_app
-from featurestore.service.bodies import Limits
 from featurestore.service.problems import ErrorStatuses
 from registry import errors
 from registry.service.artifacts import artifact_routes
@@ -31,9 +32,9 @@ STATUSES: ErrorStatuses = MappingProxyType(
 )
 
 
-def create_app(served: ServedProject, *, limits: Limits | None = None) -> FastAPI:
+def create_app(served: ServedProject, options: ServiceOptions | None = None) -> FastAPI:
     """Every route of the feature store, and those of the registry."""
-    app = create_feature_app(served.features, statuses=STATUSES, limits=limits)
+    app = create_feature_app(served.features, replace(options or ServiceOptions(), statuses=STATUSES))
     for routes in (model_routes, artifact_routes):
         app.include_router(routes(served))
     return app

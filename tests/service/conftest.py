@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 
+from featurestore.service.app import ServiceOptions
 from featurestore.service.bodies import Limits
 from featurestore.service.http_protocol import BoundedProtocol
 from registry.serve import configuration
@@ -66,7 +67,9 @@ def served(
     """The address of a server of the project in `folder`, as `knownat serve` runs it."""
     wired = wire_folder(folder)
     listening = socket.create_server(("127.0.0.1", 0))
-    settings = configuration(create_app(served_project(wired), limits=limits), "127.0.0.1", 0)
+    settings = configuration(
+        create_app(served_project(wired), ServiceOptions(limits=limits or Limits())), "127.0.0.1", 0
+    )
     settings.http = protocol
     server = uvicorn.Server(settings)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

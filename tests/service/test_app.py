@@ -207,7 +207,7 @@ def test_a_query_that_is_out_of_bounds_is_refused(app: FastAPI, query: str) -> N
 
 def test_a_live_process_is_live_and_one_with_state_and_store_is_ready(app: FastAPI) -> None:
     assert send(app, "GET", "/health/live").json() == {"status": "live"}
-    assert send(app, "GET", "/health/ready").json() == {"status": "ready", "applied": 1}
+    assert send(app, "GET", "/health/ready").json() == {"status": "ready", "applied": 1, "state": "reachable"}
 
 
 class SilentStore(MemoryOnlineStore):
@@ -323,11 +323,12 @@ def objects(node: object) -> Iterator[dict[str, Any]]:
         yield from objects(value)
 
 
-def test_the_address_itself_leads_to_the_description(app: FastAPI) -> None:
-    response = send(app, "GET", "/")
+def test_the_address_itself_says_where_things_are(app: FastAPI) -> None:
+    said = send(app, "GET", "/").json()
 
-    assert (response.status_code, response.headers["location"]) == (307, "/docs")
-    assert send(app, "GET", "/docs").status_code == 200
+    paths = [said["description"], said["metrics"], said["catalog"], said["status"], *said["health"]]
+    assert {send(app, "GET", path).status_code for path in paths} == {200}
+    assert send(app, "GET", "/docs").status_code == 404
 
 
 @pytest.mark.parametrize("headers", [{}, {"content-type": "application/x-www-form-urlencoded"}])
@@ -350,6 +351,7 @@ def test_the_description_names_every_route(app: FastAPI) -> None:
     assert set(paths) == {
         "/health/live",
         "/health/ready",
+        "/metrics",
         "/v1/artifacts",
         "/v1/audits",
         "/v1/catalog",
