@@ -1,33 +1,86 @@
-"""Serve a project over HTTP: the composition root of the service, apart from `wiring` so that only serving loads it."""
+"""Serve a project over HTTP: the composition root of the service, apart from `wiring` so that only serving loads it.
+
+One process serves by itself, or several share one listening socket below a parent that replaces those that die.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import connection
 from pathlib import Path
+from time import monotonic
+from types import FrameType
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
 
+from featurestore.service.app import ServiceOptions
 from featurestore.service.http_protocol import BoundedProtocol
+from featurestore.service.metrics import SHARED_FOLDER_VARIABLE, ServiceMetrics, forget_process
 from registry.service.app import create_app
-from registry.wiring import open_project, served_project
+from registry.wiring import WiredProject, open_project, served_project
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than clients keep an idle connection, so that none is closed while a request is on its way."""
-SHUTDOWN_SECONDS = 20
+DRAIN_SECONDS = 20
+"""How long requests under way may take once the server was told to stop."""
+LAST_SECONDS = 5.0
+"""What a request still has that can not be cancelled, before its process ends with it."""
+SILENT_SECONDS = 60
+"""After how long a worker that does not answer its parent is replaced. Work in a library may hold it up for some."""
+
+_LOG = logging.getLogger("uvicorn.error")
+
+Overrides = Mapping[str, object]
 
 
-def serve(
-    folder: Path, *, host: str = "127.0.0.1", port: int = 8765, settings: Mapping[str, object] | None = None
-) -> None:
-    """Serve the project in `folder` until the process is told to stop; requests under way are then finished.
+def serve(folder: Path, *, host: str = "127.0.0.1", port: int = 8765, settings: Overrides | None = None) -> None:
+    """Serve the project in `folder` from this process until it is told to stop by SIGTERM or Ctrl-C.
 
-    Raises SettingsError.
+    New connections are then refused and requests under way finished. One that takes longer than `DRAIN_SECONDS` is cut
+    off, and one that can not be ends with the process. To be called in the main thread. Raises SettingsError.
     """
-    project = open_project(folder, settings)
-    try:
-        uvicorn.Server(configuration(create_app(served_project(project)), host, port)).run()
-    finally:
-        project.close()
+    end = _End()
+    app = project_app(open_project(folder, settings), ServiceMetrics(), end)
+    server = uvicorn.Server(configuration(app, host, port))
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    # Uvicorn repeats the signal once it has stopped: it is ours then, and the process ends as it should.
+    with _on_signals(stop):
+        try:
+            server.run()
+        finally:
+            end.has_come()
+
+
+def serve_with_workers(
+    folder: Path, workers: int, *, host: str = "127.0.0.1", port: int = 8765, settings: Overrides | None = None
+) -> bool:
+    """Serve from several processes; otherwise as `serve`. Whether it ended because it was told to, not because a worker
+    could not start."""
+    open_project(folder, settings).close()  # what is wrong with it is said once, and its state is migrated once
+    with (
+        tempfile.TemporaryDirectory(prefix="knownat-metrics-") as metrics,
+        _environment(SHARED_FOLDER_VARIABLE, metrics),
+    ):
+        app = _WorkerApp(folder, settings, Path(metrics))
+        config = configuration(app, host, port)
+        config.factory, config.workers = True, workers
+        supervisor = _Workers(config, Path(metrics))
+        supervisor.run()
+    return not supervisor.has_failed
 
 
 def configuration(app: object, host: str, port: int) -> uvicorn.Config:
@@ -39,9 +92,135 @@ def configuration(app: object, host: str, port: int) -> uvicorn.Config:
         interface="asgi3",
         proxy_headers=False,  # nothing here asks who the client is
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_worker_healthcheck=SILENT_SECONDS,
         server_header=False,
         access_log=False,  # a line for each lookup would cost more than many a lookup
         ws="none",
         log_level="info",
     )
+
+
+def project_app(project: WiredProject, metrics: ServiceMetrics, end: _End) -> object:
+    """The app over the project. It owns the project, and closes it when it has served."""
+
+    def finish() -> None:
+        end.is_near()
+        project.close()
+
+    return create_app(served_project(project), ServiceOptions(metrics=metrics, at_end=finish))
+
+
+class _End:
+    """The end of this process. A request that runs in a thread can not be cancelled, and would put it off for ever."""
+
+    def __init__(self) -> None:
+        self._timer = threading.Timer(LAST_SECONDS, self._is_now)
+        self._timer.daemon = True
+
+    def is_near(self) -> None:
+        self._timer.start()
+
+    def has_come(self) -> None:
+        self._timer.cancel()
+
+    def _is_now(self) -> None:
+        _LOG.error("Requests were still under way %g seconds after they were to end.", LAST_SECONDS)
+        os._exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class _WorkerApp:
+    """Makes a worker's app, in the worker: this is all that it gets from its parent."""
+
+    folder: Path
+    settings: Overrides | None
+    metrics: Path
+
+    def __call__(self) -> object:
+        _stop_with_parent()
+        try:
+            return project_app(open_project(self.folder, self.settings), ServiceMetrics(self.metrics), _End())
+        except Exception:  # noqa: BLE001 - a process edge: with another exit code it would be started for ever
+            _LOG.exception("The project can not be served.")
+            sys.exit(STARTUP_FAILURE)
+
+
+def _stop_with_parent() -> None:
+    """A worker whose parent was killed drains and stops: nobody would replace it, and it holds the port."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # noqa: S101 - a worker is what its parent has started
+
+    def watch(sentinel: int) -> None:
+        connection.wait([sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()
+
+
+class _Workers(Multiprocess):
+    """Uvicorn's supervisor, which stops in bounded time and forgets what the dead were doing."""
+
+    def __init__(self, config: uvicorn.Config, metrics: Path) -> None:
+        super().__init__(config, [config.bind_socket()])
+        self._metrics = metrics
+        self._pids: set[int] = set()
+
+    @property
+    def has_failed(self) -> bool:
+        return any(process.exitcode == STARTUP_FAILURE for process in self.processes)
+
+    def init_processes(self) -> None:
+        super().init_processes()
+        self._let_go()
+
+    def keep_subprocess_alive(self) -> None:
+        super().keep_subprocess_alive()
+        self._let_go()
+        pids = {process.pid for process in self.processes if process.pid is not None}
+        for pid in self._pids - pids:
+            forget_process(self._metrics, pid)
+        self._pids = pids
+
+    def _let_go(self) -> None:
+        """Of the workers' ends of the pipes: while we hold them too, a worker that dies is one that takes its time."""
+        for worker in self.processes:
+            worker.child_conn.close()
+
+    def terminate_all(self) -> None:
+        super().terminate_all()
+        # As long as one process has it, connections are made to it that nobody answers.
+        for listening in self.sockets:
+            listening.close()
+
+    def join_all(self) -> None:
+        deadline = monotonic() + DRAIN_SECONDS + 2 * LAST_SECONDS
+        for worker in self.processes:
+            worker.process.join(max(0.0, deadline - monotonic()))
+            if worker.process.is_alive():
+                _LOG.error("Worker [%d] has not stopped in time and is killed.", worker.pid)
+                worker.kill()
+                worker.process.join()
+
+
+@contextmanager
+def _on_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    """What the processes that are started meanwhile find in theirs."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before

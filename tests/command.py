@@ -15,7 +15,7 @@ from typing import Any
 
 from sdk.cli.app import run
 
-_PROGRAM = (sys.executable, "-c", "from sdk.cli.app import main; main()")
+PROGRAM = (sys.executable, "-c", "from sdk.cli.app import main; main()")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def done(*arguments: object) -> Ended:
 def started(*arguments: object, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     """Start the command in a process of its own; its lines of progress come on stderr."""
     return subprocess.Popen(
-        [*_PROGRAM, *map(str, arguments)],
+        [*PROGRAM, *map(str, arguments)],
         cwd=Path(__file__).parent.parent,
         env={**os.environ, **(environment or {})},
         stdout=subprocess.PIPE,

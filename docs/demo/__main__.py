@@ -48,7 +48,7 @@ def _commands(folder: Path) -> tuple[tuple[str, str], ...]:
     knownat = f".venv/bin/knownat --project {folder}"
     return (
         (f"{knownat} lineage source:flights.arr_delay --down", "what breaks if that column changes"),
-        (f"{knownat} serve", "the same project over HTTP, with its API described under /docs"),
+        (f"{knownat} serve", "the same project over HTTP, with its API described at /openapi.json"),
         (".venv/bin/knownat init my-project", "a project of your own, with definitions that run"),
     )
 

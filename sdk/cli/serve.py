@@ -17,14 +17,18 @@ def serve(
     call: Invocation,
     port: Annotated[int, typer.Option(metavar="N", min=0, max=65535)] = 8765,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    workers: Annotated[int, typer.Option(metavar="N", min=1, max=256, help="Processes that share the port.")] = 1,
 ) -> int:
-    """Serve the project over HTTP, until Ctrl-C. Its description is at /docs."""
+    """Serve the project over HTTP, until Ctrl-C. Its description is at /openapi.json."""
     from registry.serve import serve as serve_project
+    from registry.serve import serve_with_workers
 
     check_free(host, port)
     try:
+        if workers > 1:
+            return 0 if serve_with_workers(call.folder, workers, host=host, port=port) else 1
         serve_project(call.folder, host=host, port=port)
-    except KeyboardInterrupt:  # which is how serving ends, once the last answers are given
+    except KeyboardInterrupt:  # it came before the server had begun
         return 0
     except SystemExit:  # the server has said why it can not start
         return 1
