@@ -133,12 +133,20 @@ def _validation_error(problems: Sequence[Any]) -> InvalidRequest:
     return InvalidRequest("\n".join(["The request is not as it should be:", *lines]))
 
 
-def _http_problem(_: Request, error: Exception) -> Response:
+def _http_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - as above
     phrase = HTTPStatus(error.status_code).phrase
     response = problem(error.status_code, phrase.lower().replace(" ", "_").replace("-", "_"), str(error.detail))
     response.headers.update(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and (allowed := _methods(request)):
+        response.headers["allow"] = allowed
     return response
+
+
+def _methods(request: Request) -> str:
+    """What may be asked of the path. The router names the methods of the first route that has it, and of no other."""
+    template = getattr(request.scope.get("route"), "path", "")
+    return ", ".join(sorted(method.upper() for method in request.app.openapi()["paths"].get(template, ())))
 
 
 def _unexpected(_: Request, __: Exception) -> Response:

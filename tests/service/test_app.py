@@ -189,6 +189,7 @@ def test_a_path_that_is_not_there_and_a_method_that_does_not_fit_are_problems_to
 
     problem(response, 405, "method_not_allowed")
     assert response.headers["allow"] == "GET"
+    assert send(app, "PATCH", "/v1/models/m/aliases/a").headers["allow"] == "DELETE, PUT"
 
 
 @pytest.mark.parametrize("body", [b"", b"x" * 1000, b"\xff\xff\xff\xff\x10\0\0\0" + b"\0" * 16, b"ARROW1\0\0"])
