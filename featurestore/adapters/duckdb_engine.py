@@ -37,17 +37,15 @@ class DuckDBEngine:
         spill_folder.mkdir(parents=True, exist_ok=True)
         self._texts: dict[int, tuple[exp.Query, str]] = {}
         self._lock = threading.Lock()
-        self._database = duckdb.connect(
-            ":memory:",
-            config={
-                "memory_limit": memory_limit,
-                "threads": threads,
-                "temp_directory": str(spill_folder),
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-                **_KEEP_ZEROS_SIGN,
-            },
-        )
+        self._database: duckdb.DuckDBPyConnection | None = None
+        self._settings: dict[str, str | int | float | bool | list[str]] = {
+            "memory_limit": memory_limit,
+            "threads": threads,
+            "temp_directory": str(spill_folder),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            **_KEEP_ZEROS_SIGN,
+        }
 
     def schema(self, query: Query) -> pa.Schema:
         with self._cursor(query) as cursor:
@@ -91,7 +89,16 @@ class DuckDBEngine:
         return tuple(_data_file(row, folder, partition_by) for row in written)
 
     def close(self) -> None:
-        self._database.close()
+        with self._lock:
+            if self._database is not None:
+                self._database.close()
+
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        """Opened when it is first used: it takes 30 MB, and a process that only looks features up does without."""
+        with self._lock:
+            if self._database is None:
+                self._database = duckdb.connect(":memory:", config=self._settings)
+            return self._database.cursor()
 
     def _text(self, tree: exp.Query) -> str:
         """The tree's text, kept while the tree is among those used lately: a tree that takes parameters comes again."""
@@ -106,7 +113,7 @@ class DuckDBEngine:
 
     def _open(self, query: Query) -> tuple[duckdb.DuckDBPyConnection, Scans]:
         """A connection that knows the query's relations, and those of them that an adapter reads."""
-        cursor = self._database.cursor()
+        cursor = self._connection()
         scans: list[RepeatedScan] = []
         try:
             cursor.execute("SET TimeZone='UTC'")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time
 
 import pyarrow as pa
-import pyarrow.dataset as ds
+import pyarrow.compute as pc
 
 from featurestore.intervals import Interval
 
@@ -18,10 +18,10 @@ def as_moment(value: datetime | date) -> datetime:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def happened_within(column: str, schema: pa.Schema, interval: Interval) -> ds.Expression:
+def happened_within(column: str, schema: pa.Schema, interval: Interval) -> pc.Expression:
     """Whether a row may have happened in the interval: never less, and little more than is exactly in it."""
     kind = schema.field(column).type
-    return (ds.field(column) >= _edge(interval.start, kind)) & (ds.field(column) <= _edge(interval.end, kind))
+    return (pc.field(column) >= _edge(interval.start, kind)) & (pc.field(column) <= _edge(interval.end, kind))
 
 
 def rows_within(rows: pa.Table, column: str, interval: Interval) -> pa.Table:

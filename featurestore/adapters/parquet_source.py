@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from featurestore.adapters.event_times import as_moment, happened_within
@@ -25,6 +25,9 @@ from featurestore.intervals import Interval
 from featurestore.ports.engine import ParquetFiles, Relation, RowScan
 from featurestore.ports.source_reader import SourcePart, SourceSnapshot
 from featurestore.spec.source import ParquetSource
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _Span = tuple[datetime, datetime]
@@ -147,6 +150,8 @@ def _relation(source: ParquetSource, opened: list[_Opened], schema: pa.Schema, w
 
 
 def _dataset(source: ParquetSource, opened: list[_Opened], schema: pa.Schema) -> ds.Dataset:
+    import pyarrow.dataset as ds  # it loads pandas, 50 MB, which a process that only looks features up never needs
+
     form = ds.ParquetFileFormat()
     fragments = [
         form.make_fragment(one.file.key, one.file.files, partition_expression=_partition(source, one)) for one in opened
@@ -154,10 +159,10 @@ def _dataset(source: ParquetSource, opened: list[_Opened], schema: pa.Schema) ->
     return ds.FileSystemDataset(fragments, schema, form, opened[0].file.files)
 
 
-def _partition(source: ParquetSource, one: _Opened) -> ds.Expression:
-    expression = ds.scalar(True)
+def _partition(source: ParquetSource, one: _Opened) -> pc.Expression:
+    expression = pc.scalar(True)
     for (name, dtype), value in zip(source.partitions, one.values, strict=True):
-        column = ds.field(name)
+        column = pc.field(name)
         same = column.is_null() if value is None else column == pa.scalar(value, arrow_type(dtype))
         expression = expression & same
     return expression

@@ -193,6 +193,15 @@ def test_importing_the_sdk_stays_light() -> None:
     assert loaded == []
 
 
+def test_serving_loads_no_pandas() -> None:
+    """Which takes 50 MB and a tenth of a second."""
+    script = "import registry.serve, sys; print('pandas' in sys.modules)"
+
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+
+    assert loaded == "False\n"
+
+
 @pytest.mark.parametrize(
     ("importer", "text"),
     [
