@@ -44,25 +44,23 @@ _LOG = logging.getLogger("uvicorn.error")
 Overrides = Mapping[str, object]
 
 
-def serve(folder: Path, *, host: str = "127.0.0.1", port: int = 8765, settings: Overrides | None = None) -> None:
+def serve(folder: Path, *, host: str = "127.0.0.1", port: int = 8765, settings: Overrides | None = None) -> bool:
     """Serve the project in `folder` from this process until it is told to stop by SIGTERM or Ctrl-C.
 
-    New connections are then refused and requests under way finished. One that takes longer than `DRAIN_SECONDS` is cut
-    off, and one that can not be ends with the process. To be called in the main thread. Raises SettingsError.
+    New connections are then refused and requests under way finished; one that takes longer than `DRAIN_SECONDS` is cut
+    off. False where one could not be: its thread still runs, and would keep the process from ending. To be called in
+    the main thread. Raises SettingsError.
     """
-    end = _End()
-    app = project_app(open_project(folder, settings), ServiceMetrics(), end)
-    server = uvicorn.Server(configuration(app, host, port))
+    before = set(threading.enumerate())
+    server = uvicorn.Server(configuration(project_app(open_project(folder, settings), ServiceMetrics()), host, port))
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         server.should_exit = True
 
     # Uvicorn repeats the signal once it has stopped: it is ours then, and the process ends as it should.
     with _on_signals(stop):
-        try:
-            server.run()
-        finally:
-            end.has_come()
+        server.run()
+    return _have_ended({thread for thread in set(threading.enumerate()) - before if not thread.daemon})
 
 
 def serve_with_workers(
@@ -101,32 +99,20 @@ def configuration(app: object, host: str, port: int) -> uvicorn.Config:
     )
 
 
-def project_app(project: WiredProject, metrics: ServiceMetrics, end: _End) -> object:
+def project_app(project: WiredProject, metrics: ServiceMetrics) -> object:
     """The app over the project. It owns the project, and closes it when it has served."""
-
-    def finish() -> None:
-        end.is_near()
-        project.close()
-
-    return create_app(served_project(project), ServiceOptions(metrics=metrics, at_end=finish))
+    return create_app(served_project(project), ServiceOptions(metrics=metrics, at_end=project.close))
 
 
-class _End:
-    """The end of this process. A request that runs in a thread can not be cancelled, and would put it off for ever."""
-
-    def __init__(self) -> None:
-        self._timer = threading.Timer(LAST_SECONDS, self._is_now)
-        self._timer.daemon = True
-
-    def is_near(self) -> None:
-        self._timer.start()
-
-    def has_come(self) -> None:
-        self._timer.cancel()
-
-    def _is_now(self) -> None:
-        _LOG.error("Requests were still under way %g seconds after they were to end.", LAST_SECONDS)
-        os._exit(1)
+def _have_ended(threads: set[threading.Thread]) -> bool:
+    """Whether these end within `LAST_SECONDS`. What a library does in a thread can not be cancelled."""
+    deadline = monotonic() + LAST_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, deadline - monotonic()))
+    running = sum(thread.is_alive() for thread in threads)
+    if running:
+        _LOG.error("%d requests were still under way %g seconds after they were to end.", running, LAST_SECONDS)
+    return not running
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +126,7 @@ class _WorkerApp:
     def __call__(self) -> object:
         _stop_with_parent()
         try:
-            return project_app(open_project(self.folder, self.settings), ServiceMetrics(self.metrics), _End())
+            return project_app(open_project(self.folder, self.settings), ServiceMetrics(self.metrics))
         except Exception:  # noqa: BLE001 - a process edge: with another exit code it would be started for ever
             _LOG.exception("The project can not be served.")
             sys.exit(STARTUP_FAILURE)

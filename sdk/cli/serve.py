@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from typing import Annotated
 
@@ -27,7 +28,8 @@ def serve(
     try:
         if workers > 1:
             return 0 if serve_with_workers(call.folder, workers, host=host, port=port) else 1
-        serve_project(call.folder, host=host, port=port)
+        if not serve_project(call.folder, host=host, port=port):
+            os._exit(1)  # which does not wait for what can not be stopped
     except KeyboardInterrupt:  # it came before the server had begun
         return 0
     except SystemExit:  # the server has said why it can not start
