@@ -140,9 +140,7 @@ def online_routes(served: ServedFeatures, metrics: ServiceMetrics) -> APIRouter:
     return router
 
 
-async def _answer(
-    request: Request, served: ServedFeatures, metrics: ServiceMetrics, writer: AnswerWriter
-) -> Response:
+async def _answer(request: Request, served: ServedFeatures, metrics: ServiceMetrics, writer: AnswerWriter) -> Response:
     asked = _asked(await json_of(request))
     choice = FeatureChoice(asked.service, None if asked.features is None else tuple(asked.features), asked.model)
     at = moment_of(asked.at, what="at")

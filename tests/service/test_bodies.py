@@ -128,7 +128,9 @@ def test_no_request_gets_its_own_megabytes_back(address: str, body: dict[str, An
 def test_a_large_body_is_parsed_like_a_small_one(address: str) -> None:
     rows = [{"shop": "alma"}] * 9_999 + [{"shop": "nobody"}]
 
-    response = httpx.post(f"{address}/v1/online", json={"features": ["shop_facts:score"], "entities": rows})
+    response = httpx.post(
+        f"{address}/v1/online", json={"features": ["shop_facts:score"], "entities": rows, "include": ["statuses"]}
+    )
     refused = httpx.post(
         f"{address}/v1/online",
         content=json.dumps(rows)[:-2] + ',"shop":1}]',

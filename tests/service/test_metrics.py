@@ -14,7 +14,9 @@ from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
 from featurestore.adapters.memory_online import MemoryOnlineStore
+from featurestore.adapters.threaded_reader import ThreadedReader
 from featurestore.errors import StoreUnavailable
+from featurestore.service.served import LoopReaders
 from registry.service.app import create_app
 from registry.service.served import ServedProject
 from registry.wiring import WiredProject, served_project
@@ -120,10 +122,15 @@ class SilentStore(MemoryOnlineStore):
         raise StoreUnavailable("The online store does not answer.")
 
 
-def test_a_store_that_fails_is_counted_and_the_counts_are_told_all_the_same(wired: WiredProject) -> None:
+def with_store(wired: WiredProject, store: MemoryOnlineStore) -> FastAPI:
     whole = served_project(wired)
-    silent = replace(whole.features, online=replace(whole.features.online, store=SilentStore()))
-    app = create_app(ServedProject(silent, whole.registry))
+    online, readers = replace(whole.features.online, store=store), LoopReaders(lambda: ThreadedReader(store))
+    features = replace(whole.features, online=online, readers=readers)
+    return create_app(ServedProject(features, whole.registry))
+
+
+def test_a_store_that_fails_is_counted_and_the_counts_are_told_all_the_same(wired: WiredProject) -> None:
+    app = with_store(wired, SilentStore())
     for _ in range(3):
         send(app, "POST", "/v1/online", json={"service": "shops_v1", "entities": ROWS})
     send(app, "POST", "/v1/online", json={"service": "nosuch", "entities": ROWS})
@@ -154,9 +161,7 @@ class BrokenStore(MemoryOnlineStore):
 
 
 def test_an_error_nobody_foresaw_is_counted_as_such(wired: WiredProject) -> None:
-    whole = served_project(wired)
-    broken = replace(whole.features, online=replace(whole.features.online, store=BrokenStore()))
-    app = create_app(ServedProject(broken, whole.registry))
+    app = with_store(wired, BrokenStore())
 
     send(app, "POST", "/v1/online", json={"service": "shops_v1", "entities": ROWS})
 
