@@ -59,6 +59,7 @@ def server_process(folder: Path, *arguments: str) -> Iterator[ServerProcess]:
         process = subprocess.Popen(
             [*PROGRAM, "serve", "--project", str(folder), "--port", "0", *arguments],
             cwd=Path(__file__).parent.parent,
+            env={**os.environ, "TMPDIR": str(folder)},  # what a killed server leaves there goes with the test's folder
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
