@@ -76,6 +76,17 @@ class EngineSettings(_Table):
     """Chunks of a backfill that are computed at once. They share memory and threads."""
 
 
+class ServingLogSettings(_Table):
+    """Which share of the online requests is logged, from 0 (none) to 1 (all), and where. Within one process, at most
+    `most_waiting` rows wait to be written, for at most `flush_seconds`; `rows_per_file` of them are written at once."""
+
+    sample: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
+    path: str = ".knownat/serving-log"
+    most_waiting: int = Field(default=100_000, gt=0)
+    flush_seconds: float = Field(default=10.0, gt=0, le=3600, allow_inf_nan=False)
+    rows_per_file: int = Field(default=20_000, gt=0)
+
+
 class Settings(BaseSettings):
     """A project's settings. Build them with `read_settings`."""
 
@@ -99,6 +110,7 @@ class Settings(BaseSettings):
     offline: OfflineSettings = OfflineSettings()
     engine: EngineSettings = Field(default_factory=EngineSettings)
     s3: S3Settings = S3Settings()
+    serving_log: ServingLogSettings = ServingLogSettings()
     connections: Mapping[str, SecretStr] = Field(default_factory=dict)
     """Addresses of databases, `postgresql://…`, by the names that SqlSource uses."""
 

@@ -11,6 +11,7 @@ from featurestore.adapters.definitions_folder import DefinitionsFolder
 from featurestore.adapters.delta_frames import DeltaFrames
 from featurestore.adapters.delta_log import DeltaLog
 from featurestore.adapters.delta_offline import DeltaOfflineStore
+from featurestore.adapters.delta_serving_log import DeltaLogShelf
 from featurestore.adapters.delta_source import DeltaSources
 from featurestore.adapters.duckdb_engine import DuckDBEngine
 from featurestore.adapters.file_locks import FileLocks
@@ -20,6 +21,7 @@ from featurestore.adapters.merge_join import MergeJoin
 from featurestore.adapters.parquet_source import ParquetSources
 from featurestore.adapters.plan_memory_file import PlanMemoryFile
 from featurestore.adapters.postgres_source import PostgresSources
+from featurestore.adapters.queued_serving_log import LogBounds, QueuedServingLog
 from featurestore.adapters.redis_online import AsyncRedisReader, RedisOnlineStore
 from featurestore.adapters.s3_storage import S3Storage
 from featurestore.adapters.source_files import SourceFiles
@@ -32,6 +34,7 @@ from featurestore.adapters.sqlite_online import SqliteOnlineStore
 from featurestore.adapters.threaded_reader import ThreadedReader
 from featurestore.graph.lineage import lineage_tree
 from featurestore.operations.lineage import lineage_edges
+from featurestore.operations.log_answers import AnswerLog
 from featurestore.operations.make_plan import Project
 from featurestore.operations.premises import Premises, Upkeep
 from featurestore.operations.prepared_lookups import NoModels, PreparedLookups
@@ -65,6 +68,7 @@ class FeatureStore:
     upkeep: Upkeep
     open_reader: Callable[[], AsyncOnlineReader]
     clock: Clock
+    serving_log: AnswerLog
     close: Callable[[], None]
 
     @property
@@ -99,7 +103,10 @@ def wire(settings: Settings, database: Database, usage: ModelUsage, objects: Obj
     shelf = LocalObjects(settings.path(settings.offline.objects))
     frames = DeltaFrames(settings.path(settings.offline.frames))
 
+    serving_log = _serving_log(settings)
+
     def close() -> None:
+        serving_log.log.close()
         store.close()
         joins.close()
         engine.close()
@@ -130,6 +137,7 @@ def wire(settings: Settings, database: Database, usage: ModelUsage, objects: Obj
         upkeep=Upkeep(shelf, objects, commits),
         open_reader=open_reader,
         clock=_clock(settings),
+        serving_log=serving_log,
         close=close,
     )
 
@@ -146,6 +154,7 @@ def served_features(store: FeatureStore) -> ServedFeatures:
         readers=LoopReaders(store.open_reader),
         lineage=lambda urn, direction: lineage_tree(lineage_edges(catalog, datasets), urn, direction),
         clock=store.clock,
+        serving_log=store.serving_log,
     )
 
 
@@ -166,6 +175,13 @@ def _sources(settings: Settings, frames: DeltaFrames) -> SourceKinds:
         PostgresSources(addresses),
         frames,
     )
+
+
+def _serving_log(settings: Settings) -> AnswerLog:
+    log = settings.serving_log
+    shelf = DeltaLogShelf(settings.path(log.path))
+    bounds = LogBounds(log.most_waiting, log.flush_seconds, log.rows_per_file)
+    return AnswerLog(QueuedServingLog(shelf, bounds), shelf, log.sample)
 
 
 def _storage(settings: S3Settings) -> S3Storage:

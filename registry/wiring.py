@@ -62,5 +62,6 @@ def served_project(project: WiredProject) -> ServedProject:
         readers=LoopReaders(features.open_reader),
         lineage=lambda urn, direction: read_lineage(urn, direction, catalog, registry),
         clock=features.clock,
+        serving_log=features.serving_log,
     )
     return ServedProject(served, registry)

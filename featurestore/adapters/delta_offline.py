@@ -8,7 +8,6 @@ very table object whose files it replaces: a writer that came in between makes t
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -21,6 +20,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
+from featurestore.adapters.delta_errors import delta_reason
 from featurestore.adapters.durable import sync
 from featurestore.errors import ConcurrentChange, DatasetGone, NotApplied, StoreUnavailable
 from featurestore.intervals import DAY, Interval, floor_to
@@ -33,9 +33,6 @@ _CONFIGURATION = {
     "delta.deletedFileRetentionDuration": "interval 36500 days",
     "delta.enableExpiredLogCleanup": "false",
 }
-
-_COLOR = re.compile(r"\x1b\[[0-9;]*m")
-
 
 _SIZE = "knownat.size"
 """The property of a column of lists that says how many items each has."""
@@ -192,13 +189,12 @@ def _now_milliseconds() -> int:
 
 @contextmanager
 def _our_errors(path: Path) -> Iterator[None]:
-    """Delta-rs, too, tells of a full disk with an OSError; its text is a list, in colors."""
+    """Delta-rs, too, tells of a full disk with an OSError."""
     try:
         yield
     except OSError as error:
-        reason = ": ".join(part.strip() for part in _COLOR.sub("", str(error)).split("↳"))
         raise StoreUnavailable(
-            f"The table in {path} can not be written: {reason}. What it held is not lost. "
+            f"The table in {path} can not be written: {delta_reason(error)}. What it held is not lost. "
             "See whether its disk has room and may be written to, then run the same again."
         ) from error
 

@@ -3,7 +3,7 @@ of that when somebody asks for them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -77,6 +77,8 @@ class OnlineAnswer:
     answered: Sequence[AnsweredRows]
     rows: int
     at: datetime
+    inputs: Mapping[str, Sequence[object]]
+    """What was asked for: keys and request inputs by column, typed."""
 
     @property
     def columns(self) -> tuple[OnlineValues, ...]:

@@ -60,6 +60,8 @@ class PreparedLookup:
     inputs: tuple[Column, ...]
     computed_from: tuple[Column, ...]
     computed: Query | None
+    model: str | None = None
+    """The model version whose features these are, such as `fraud@3`, where they were chosen by model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,7 @@ class _Request:
             [*answered, AnsweredRows((None,) * self.rows)],
             self.rows,
             at,
+            self.inputs,
         )
 
     def _computed(

@@ -12,7 +12,7 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from featurestore.errors import KnownatError, NotApplied, StoreUnavailable, UnsupportedOperation
 from featurestore.graph.resolved import FeatureSet
@@ -124,7 +124,8 @@ class PreparedLookups:
             version = self._models.version_of(choice.model)
             if version != choice.model:  # an alias: what it means is kept once, under the version's own name
                 return _Kept(self.of(FeatureChoice(model=version)), version)
-            return _Kept(self._prepare(self._models.features_of(version)), version)
+            prepared = self._prepare(self._models.features_of(version))
+            return _Kept(replace(prepared, model=version), version)
         applied = self.applied()
         return _Kept(self._prepare(chosen_features(choice, applied.graph)), applied.serial)
 

@@ -21,6 +21,7 @@ from featurestore.operations.audit_views import AuditChoice, audit_views, chosen
 from featurestore.operations.chosen_features import FeatureChoice, chosen_features
 from featurestore.operations.entity_rows import Entities
 from featurestore.operations.explain_known import explain_known
+from featurestore.operations.log_answers import log_answer
 from featurestore.operations.lookup import Asked, PreparedLookup, lookup, lookup_async
 from featurestore.operations.rebuild import rebuild
 from featurestore.operations.status import view_statuses
@@ -55,11 +56,19 @@ def look_up(
     """The features of each row, now or, for a replay, at a moment that the store has not passed."""
     asked = Asked(served.clock()) if at is None else Asked(at, replayed=True)
     try:
-        return lookup(served.lookups.of(choice), entities, asked, served.online.store, served.offline.engine)
+        return _looked_up(served, choice, entities, asked)
     except NotMaterialized:
         if not served.lookups.refresh():  # something was applied this very second, and the old table is gone already
             raise
-    return lookup(served.lookups.of(choice), entities, asked, served.online.store, served.offline.engine)
+    return _looked_up(served, choice, entities, asked)
+
+
+def _looked_up(served: ServedFeatures, choice: FeatureChoice, entities: Entities, asked: Asked) -> OnlineAnswer:
+    prepared = served.lookups.of(choice)
+    answer = lookup(prepared, entities, asked, served.online.store, served.offline.engine)
+    if not asked.replayed:
+        log_answer(choice, prepared, answer, served.serving_log)
+    return answer
 
 
 async def look_up_async(
@@ -67,13 +76,22 @@ async def look_up_async(
 ) -> OnlineAnswer:
     """As `look_up`, without holding the event loop up."""
     asked = Asked(served.clock()) if at is None else Asked(at, replayed=True)
-    store, engine = served.readers.of_this_loop(), served.offline.engine
     try:
-        return await lookup_async(await _prepared(served, choice), entities, asked, store, engine)
+        return await _looked_up_async(served, choice, entities, asked)
     except NotMaterialized:
         if not await asyncio.to_thread(served.lookups.refresh):
             raise
-    return await lookup_async(await _prepared(served, choice), entities, asked, store, engine)
+    return await _looked_up_async(served, choice, entities, asked)
+
+
+async def _looked_up_async(
+    served: ServedFeatures, choice: FeatureChoice, entities: Entities, asked: Asked
+) -> OnlineAnswer:
+    prepared = await _prepared(served, choice)
+    answer = await lookup_async(prepared, entities, asked, served.readers.of_this_loop(), served.offline.engine)
+    if not asked.replayed:
+        log_answer(choice, prepared, answer, served.serving_log)
+    return answer
 
 
 async def _prepared(served: ServedFeatures, choice: FeatureChoice) -> PreparedLookup:

@@ -112,6 +112,7 @@ def _lifetime(served: ServedFeatures, at_end: Callable[[], None]) -> Lifespan[Fa
         yield
         await served.readers.close()
         served.lookups.close()
+        await asyncio.to_thread(served.serving_log.log.close)
         at_end()
 
     return lifetime

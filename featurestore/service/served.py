@@ -9,6 +9,7 @@ from datetime import datetime
 from weakref import WeakKeyDictionary
 
 from featurestore.graph.lineage import Direction, LineageTree
+from featurestore.operations.log_answers import AnswerLog
 from featurestore.operations.prepared_lookups import PreparedLookups
 from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.operations.training_set import Archive
@@ -51,3 +52,4 @@ class ServedFeatures:
     readers: LoopReaders
     lineage: ReadLineage
     clock: Callable[[], datetime]
+    serving_log: AnswerLog

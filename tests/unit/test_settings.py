@@ -53,6 +53,11 @@ def value(settings: Settings, dotted: str) -> Any:
         ("engine.threads", os.cpu_count()),
         ("engine.spill_folder", ".knownat/spill"),
         ("engine.chunk_days", 31),
+        ("serving_log.sample", 0.0),
+        ("serving_log.path", ".knownat/serving-log"),
+        ("serving_log.most_waiting", 100_000),
+        ("serving_log.flush_seconds", 10.0),
+        ("serving_log.rows_per_file", 20_000),
     ],
 )
 def test_an_empty_file_means_everything_stays_in_the_project_folder(tmp_path: Path, key: str, expected: object) -> None:
@@ -153,6 +158,11 @@ def test_paths_are_relative_to_the_project(tmp_path: Path, written: str, expecte
         ("[engine]\nthreads = 0", "engine.threads"),
         ("[engine]\nchunk_days = 1.5", "engine.chunk_days"),
         ("clock = 2014-01-01T00:00:00", "clock"),
+        ("[serving_log]\nsample = 1.1", "serving_log.sample"),
+        ("[serving_log]\nsample = nan", "serving_log.sample"),
+        ("[serving_log]\nmost_waiting = 0", "serving_log.most_waiting"),
+        ("[serving_log]\nflush_seconds = inf", "serving_log.flush_seconds"),
+        ("[serving_log]\nrows_per_file = 0", "serving_log.rows_per_file"),
     ],
 )
 def test_a_wrong_value_is_named(tmp_path: Path, text: str, named: str) -> None:
