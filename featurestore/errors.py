@@ -15,6 +15,7 @@ KnownatError
 ├── QueryError                  the engine refused a compiled query
 ├── NotApplied                  nothing has been applied yet, or a view is not whole yet
 ├── NotMaterialized             a view is not in the online store, or the store lost it
+├── NothingLogged               the serving log has no such answers
 ├── LookupInThePast             the online store has moved on past the moment asked for
 ├── StoreUnavailable            the online store does not answer
 ├── StoreRefused                the online store is set up in a way that would lose rows
@@ -184,6 +185,10 @@ class NotApplied(KnownatError):
 
 class NotMaterialized(KnownatError):
     code = "not_materialized"
+
+
+class NothingLogged(KnownatError):
+    code = "nothing_logged"
 
 
 class LookupInThePast(KnownatError):

@@ -13,11 +13,12 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sdk import requests
+from sdk import log_requests, requests
 from sdk.audits import AuditReport, AuditResult, audit_report, audit_result
 from sdk.documents import known_report, lineage_tree, model_version, registered_model
 from sdk.registration import particulars
 from sdk.results import KnownReport, LineageTree, ModelVersion, OnlineResult, RegisteredModel, TrainingSet
+from sdk.skew import SkewResult, skew_result
 from sdk.spines import Spine, spine_table
 from sdk.transport import Transport
 
@@ -156,6 +157,33 @@ class Client:
         """
         return audit_report(_document(self._transport.ask(requests.Audits.of(views, service, model, sample))))
 
+    def skew(
+        self,
+        *,
+        service: str | None = None,
+        model: str | None = None,
+        since: datetime | None = None,
+        examples: int = 5,
+    ) -> SkewResult:
+        """Compare the values of the serving log with the point-in-time answers at the moments of the requests: of a
+        service, of a model (`fraud@champion` is the version that it means now), or all; from `since` on.
+
+        Raises NothingLogged.
+        """
+        logged = log_requests.Logged(service, model, requests.utc(since, what="since"))
+        return skew_result(_document(self._transport.ask(log_requests.Skew(logged, examples))))
+
+    def serving_log(
+        self, *, service: str | None = None, model: str | None = None, since: datetime | None = None
+    ) -> pa.Table:
+        """What was asked, as a spine: `requested_at`, join keys and request inputs of the logged requests.
+
+        Pull with it by `training_set(client.serving_log(service=…), service=…, timestamp="requested_at")`. Raises
+        NothingLogged.
+        """
+        logged = log_requests.Logged(service, model, requests.utc(since, what="since"))
+        return _read_parquet(self._transport, log_requests.LoggedSpine(logged))
+
     def status(self) -> list[dict[str, Any]]:
         """For each applied view, how far it is filled offline and online."""
         return _list(self._transport.ask(requests.Status()))
@@ -190,11 +218,7 @@ class Client:
 
         @cache
         def read() -> pa.Table:
-            # By its path: pyarrow's threads may hold on to a Python file until the interpreter is torn down, and abort.
-            with TemporaryDirectory(prefix="knownat-") as folder:
-                path = Path(folder) / "dataset.parquet"
-                _save(self._transport, wanted, path)
-                return pq.read_table(path)
+            return _read_parquet(self._transport, wanted)
 
         return TrainingSet(manifest, read, lambda path: _save(self._transport, wanted, path))
 
@@ -244,6 +268,14 @@ def _lookup(
 ) -> requests.Online:
     choice = requests.Choice.of(service=service, features=features, model=model)
     return requests.Online(choice, requests.checked_entities(entities), requests.utc(at))
+
+
+def _read_parquet(transport: Transport, wanted: requests.Download) -> pa.Table:
+    # By its path: pyarrow's threads may hold on to a Python file until the interpreter is torn down, and abort.
+    with TemporaryDirectory(prefix="knownat-") as folder:
+        path = Path(folder) / "rows.parquet"
+        _save(transport, wanted, path)
+        return pq.read_table(path)
 
 
 def _save(transport: Transport, wanted: requests.Download, path: Path) -> None:

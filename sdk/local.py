@@ -8,14 +8,17 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from shutil import copyfileobj
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, BinaryIO, assert_never
 
-from sdk import requests
+from sdk import log_requests, requests
 from sdk.results import OnlineColumn, OnlineResult
 
 if TYPE_CHECKING:
     from featurestore.operations.answered_rows import OnlineAnswer, OnlineValues
     from featurestore.operations.chosen_features import FeatureChoice
+    from featurestore.service.answers import LoggedAnswers
     from featurestore.service.served import ServedFeatures
     from registry.service.served import ServedProject
     from registry.wiring import WiredProject
@@ -70,6 +73,9 @@ class LocalTransport:
         from registry.service.answers import artifact
 
         match wanted:
+            case log_requests.LoggedSpine(logged):
+                _write_spine(self._served.features, logged, into)
+                return
             case requests.DatasetFile(dataset):
                 archive = self._served.features.archive
                 chunks = archive.objects.read(archive.datasets.get(dataset).result)
@@ -110,6 +116,8 @@ def _ask_features(  # noqa: C901, PLR0911 - one answer for each question
             return answers.audited(features, view, sample=sample)
         case requests.Audits(views, service, model, sample):
             return answers.audits(features, AuditChoice(views, service, model), sample=sample)
+        case log_requests.Skew(logged, examples):
+            return answers.skewed(features, _logged(logged), examples=examples)
         case requests.Lineage(urn, down):
             return answers.lineage(features, urn, down=down)
         case requests.Status():
@@ -149,6 +157,22 @@ def _register(served: ServedProject, question: requests.RegisterModel) -> object
         return register(served, request, io.BytesIO(question.artifact))
     with question.artifact.open("rb") as content:
         return register(served, request, content)
+
+
+def _logged(logged: log_requests.Logged) -> LoggedAnswers:
+    from featurestore.service.answers import LoggedAnswers
+
+    return LoggedAnswers(logged.service, logged.model, logged.since)
+
+
+def _write_spine(features: ServedFeatures, logged: log_requests.Logged, into: BinaryIO) -> None:
+    from featurestore.service.answers import write_logged_spine
+
+    with TemporaryDirectory(prefix="knownat-") as folder:
+        path = Path(folder) / "serving-log.parquet"
+        write_logged_spine(features, _logged(logged), path)
+        with path.open("rb") as file:
+            copyfileobj(file, into)
 
 
 def _choice(choice: requests.Choice) -> FeatureChoice:

@@ -18,7 +18,7 @@ import httpx
 import pyarrow as pa
 
 from featurestore.errors import KnownatError, StoreCorrupted
-from sdk import requests
+from sdk import log_requests, requests
 from sdk.documents import online_result
 from sdk.errors import ServerFailed, ServerUnreachable, restored_error
 from sdk.results import OnlineResult
@@ -72,6 +72,8 @@ class RemoteTransport:
         match wanted:
             case requests.DatasetFile(dataset):
                 path = f"/v1/datasets/{_segment(dataset)}/file"
+            case log_requests.LoggedSpine(logged):
+                path = str(httpx.URL("/v1/serving-log", params=_logged(logged)))
             case requests.ArtifactFile(reference):
                 path = f"{_version_path(reference)}/artifact"
         digest = hashlib.sha256()
@@ -149,6 +151,8 @@ def _call(  # noqa: C901, PLR0911 - one request for each question
             return _Call("POST", f"/v1/views/{_segment(view)}/audit", (("sample", str(sample)),))
         case requests.Audits():
             return _Call("POST", "/v1/audits", _audited(question))
+        case log_requests.Skew(logged, examples):
+            return _Call("POST", "/v1/skew", (*_logged(logged), ("examples", str(examples))))
         case requests.Lineage(urn, down):
             return _Call("GET", "/v1/lineage", (("urn", urn), ("down", str(down).lower())))
         case requests.Status():
@@ -193,6 +197,12 @@ def _pull(question: requests.PullTrainingSet) -> _Call:
 def _chosen(choice: requests.Choice) -> list[tuple[str, str]]:
     service = [("service", choice.service)] if choice.service is not None else []
     return [*service, *(("features", reference) for reference in choice.features or ())]
+
+
+def _logged(logged: log_requests.Logged) -> tuple[tuple[str, str], ...]:
+    since = None if logged.since is None else logged.since.isoformat()
+    asked = (("service", logged.service), ("model", logged.model), ("since", since))
+    return tuple((name, value) for name, value in asked if value is not None)
 
 
 def _arrow_stream(table: pa.Table) -> bytes:

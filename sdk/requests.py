@@ -14,6 +14,8 @@ import pyarrow as pa
 
 from featurestore.errors import EntityRowsError, InvalidReference, InvalidRequest
 from registry.errors import InvalidModelReference
+from sdk.log_requests import LoggedSpine, Skew
+from sdk.texts import check_text, is_text
 
 MOST_ENTITIES = 10_000
 """In one lookup. More would hold the others up; for many rows there are training sets."""
@@ -52,7 +54,7 @@ class Choice:
         if features is not None and not (features := tuple(features)):
             raise InvalidReference("no features were asked for: name at least one, as view:feature")
         for text in (service, model, *(features or ())):
-            _check_text("a name of features", text)
+            check_text("a name of features", text)
         return cls(service, features, model)
 
 
@@ -124,7 +126,7 @@ class Audits:
     def __post_init__(self) -> None:
         _check_sample(self.sample)
         for text in (self.service, self.model, *(self.views or ())):
-            _check_text("a name to audit", text)
+            check_text("a name to audit", text)
         given = [name for name in ("views", "service", "model") if getattr(self, name) is not None]
         if len(given) > 1:
             raise InvalidRequest(f"An audit is of views, of a service or of a model: got {' and '.join(given)}.")
@@ -144,7 +146,7 @@ class Lineage:
     down: bool
 
     def __post_init__(self) -> None:
-        _check_text("a URN", self.urn)
+        check_text("a URN", self.urn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,13 +230,23 @@ class ArtifactFile:
 
 
 FeatureQuestion = (
-    PullTrainingSet | ExplainKnown | ListDatasets | ReadDataset | Rebuild | Audit | Audits | Lineage | Status | Catalog
+    PullTrainingSet
+    | ExplainKnown
+    | ListDatasets
+    | ReadDataset
+    | Rebuild
+    | Audit
+    | Audits
+    | Skew
+    | Lineage
+    | Status
+    | Catalog
 )
 ModelQuestion = ListModels | ReadModel | ReadVersion | SetAlias | DeleteAlias
 Question = FeatureQuestion | ModelQuestion | RegisterModel
 """Everything that is answered by one document."""
 
-Download = DatasetFile | ArtifactFile
+Download = DatasetFile | LoggedSpine | ArtifactFile
 """Everything that is answered by bytes."""
 
 
@@ -280,12 +292,12 @@ def _checked_column(values: object, name: str) -> list[object]:
     return [value if type(value) in _EXACT else _plain(value, row, name) for row, value in enumerate(values)]
 
 
-def utc(moment: datetime | None) -> datetime | None:
+def utc(moment: datetime | None, *, what: str = "at") -> datetime | None:
     """A moment without a zone is in UTC."""
     if moment is None:
         return None
     if not isinstance(moment, datetime):
-        raise InvalidRequest(f"at is a datetime, got {moment!r:.80}")
+        raise InvalidRequest(f"{what} is a datetime, got {moment!r:.80}")
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
@@ -298,7 +310,7 @@ def entities_json(entities: Entities) -> object:
 
 def nameable(text: object) -> bool:
     """Whether a text can be one part of an address, and so name anything over HTTP."""
-    return _is_text(text) and text not in ("", ".", "..") and "/" not in str(text)
+    return is_text(text) and text not in ("", ".", "..") and "/" not in str(text)
 
 
 def _check_sample(sample: object) -> None:
@@ -320,18 +332,6 @@ def _check_reference(text: object) -> None:
     model, _, target = str(text).rpartition("@")
     if not (nameable(model) and nameable(target)):
         raise InvalidModelReference(f"{text!r:.80} is not a model version: write name@version or name@alias")
-
-
-def _check_text(what: str, text: object) -> None:
-    if text is not None and not _is_text(text):
-        raise InvalidReference(f"{text!r:.80} can not be {what}")
-
-
-def _is_text(text: object) -> bool:
-    """Half of a surrogate pair is a str, but no text that could be sent."""
-    if not isinstance(text, str):
-        return False
-    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _checked_row(row: object, index: int) -> Row:

@@ -108,6 +108,10 @@ class PreparedLookups:
         if self._watcher is not None:
             self._watcher.join()
 
+    def version_of(self, model: str) -> str:
+        """The model version that a name such as `fraud@champion` means now, as `fraud@3`."""
+        return self._models.version_of(model)
+
     def _made_from(self, choice: FeatureChoice, serial: int | None) -> int | str | None:
         """None where what was chosen is gone."""
         if choice.model is None:

@@ -22,3 +22,10 @@ def answers_until(view: ResolvedView, filled_to: datetime) -> datetime:
         return boundary(hop_at(whole, view.every), view.every) + view.publish_delay
     visible = known_to if view.delay is None else known_to + view.publish_delay
     return visible - MICROSECOND
+
+
+def settled_until(view: ResolvedView, filled_to: datetime) -> datetime:
+    """The last moment whose answer stays what it is when the table is filled further: a windowed view answers with its
+    last boundary until just before the next."""
+    last = answers_until(view, filled_to)
+    return last if view.every is None else last + view.every - MICROSECOND

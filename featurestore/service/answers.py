@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -23,9 +24,12 @@ from featurestore.operations.entity_rows import Entities
 from featurestore.operations.explain_known import explain_known
 from featurestore.operations.log_answers import log_answer
 from featurestore.operations.lookup import Asked, PreparedLookup, lookup, lookup_async
+from featurestore.operations.read_log import write_spine
 from featurestore.operations.rebuild import rebuild
+from featurestore.operations.skew import SkewRequest, skew
 from featurestore.operations.status import view_statuses
 from featurestore.operations.training_set import TrainingSetRequest, training_set
+from featurestore.ports.serving_log import LogQuery
 from featurestore.service.audit_documents import audit_report_document, view_audit_document
 from featurestore.service.documents import (
     catalog_document,
@@ -33,6 +37,7 @@ from featurestore.service.documents import (
     lineage_document,
     manifest_document,
     manifest_summary,
+    skew_document,
     status_document,
 )
 from featurestore.service.served import ServedFeatures
@@ -157,6 +162,33 @@ def audits(served: ServedFeatures, choice: AuditChoice, *, sample: int) -> Docum
 
 def _audited_store(served: ServedFeatures) -> AuditedStore:
     return AuditedStore(served.offline, served.online, served.catalog, served.clock())
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedAnswers:
+    """Which answers of the serving log: by the service or by the model that was asked for, and from when on. A model is
+    `fraud@3`, or `fraud@champion` for the version that the alias means now."""
+
+    service: str | None = None
+    model: str | None = None
+    since: datetime | None = None
+
+
+def skewed(served: ServedFeatures, logged: LoggedAnswers, *, examples: int) -> Document:
+    """How many of the logged values are not the point-in-time answer, by feature."""
+    request = SkewRequest(_log_query(served, logged), examples)
+    graph = served.lookups.applied().graph
+    return skew_document(skew(request, served.serving_log.shelf, served.offline, graph))
+
+
+def write_logged_spine(served: ServedFeatures, logged: LoggedAnswers, path: Path) -> int:
+    """Write what was asked as a Parquet file, and give its number of rows."""
+    return write_spine(_log_query(served, logged), served.serving_log.shelf, path)
+
+
+def _log_query(served: ServedFeatures, logged: LoggedAnswers) -> LogQuery:
+    model = None if logged.model is None else served.lookups.version_of(logged.model)
+    return LogQuery(logged.service, model, logged.since)
 
 
 def lineage(served: ServedFeatures, urn: str, *, down: bool) -> Document:

@@ -26,6 +26,7 @@ from featurestore.service.monitoring import monitoring_routes
 from featurestore.service.online import online_routes
 from featurestore.service.problems import PROBLEM_RESPONSES, ErrorStatuses, ProblemBody, StrictJson, add_problems
 from featurestore.service.served import ServedFeatures
+from featurestore.service.serving_log import serving_log_routes
 
 STATUSES: ErrorStatuses = MappingProxyType(
     {
@@ -45,6 +46,7 @@ STATUSES: ErrorStatuses = MappingProxyType(
         # Whoever asks can not mend these two: nothing is applied, or what is applied is not filled yet.
         errors.NotApplied: HTTPStatus.CONFLICT,
         errors.NotMaterialized: HTTPStatus.SERVICE_UNAVAILABLE,
+        errors.NothingLogged: HTTPStatus.NOT_FOUND,
         errors.LookupInThePast: HTTPStatus.CONFLICT,
         errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.StoreRefused: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -75,7 +77,7 @@ def create_app(served: ServedFeatures, options: ServiceOptions | None = None) ->
     app.state.limits = options.limits
     add_problems(app, options.statuses, options.metrics.observe_error)
     app.add_middleware(Measured, metrics=options.metrics)
-    for routes in (dataset_routes, catalog_routes, lineage_routes, health_routes):
+    for routes in (dataset_routes, catalog_routes, lineage_routes, serving_log_routes, health_routes):
         app.include_router(routes(served))
     app.include_router(online_routes(served, options.metrics))
     app.include_router(monitoring_routes(served, options.metrics))

@@ -8,6 +8,7 @@ from featurestore.graph.lineage import LineageTree
 from featurestore.graph.resolved import Column, Graph, ResolvedFeature, ResolvedSource, ResolvedView, ServiceEntry
 from featurestore.graph.selection import service_features
 from featurestore.operations.explain_known import KnownReport
+from featurestore.operations.skew import FeatureSkew, SkewExample, SkewReport
 from featurestore.operations.status import ViewStatus
 from featurestore.ports.state import AppliedGraph, ColumnProfile, Manifest, PinnedTable
 from featurestore.service.wire import Document, Json, duration_json, moment_json, value_json
@@ -104,6 +105,44 @@ def status_document(status: ViewStatus) -> Document:
         "offline_to": moment_json(status.offline_to),
         "online_to": moment_json(status.online_to),
         "late_rows": status.late_rows,
+    }
+
+
+def skew_document(report: SkewReport) -> Document:
+    """Values travel beside their types, so that a client can give them back exactly."""
+    return {
+        "rows": report.rows,
+        "first": moment_json(report.first),
+        "last": moment_json(report.last),
+        "features": [_feature_skew_document(feature) for feature in report.features],
+    }
+
+
+def _feature_skew_document(feature: FeatureSkew) -> Document:
+    return {
+        "reference": feature.reference,
+        "dtype": feature.dtype.value,
+        "fingerprint": feature.fingerprint,
+        "applied_fingerprint": feature.applied,
+        "compared": feature.compared,
+        "differing": feature.differing,
+        "rate": feature.rate,
+        "ahead": feature.ahead,
+        "gone": feature.gone,
+        "why_gone": feature.why_gone,
+        "examples": [_skew_example_document(example) for example in feature.examples],
+    }
+
+
+def _skew_example_document(example: SkewExample) -> Document:
+    return {
+        "request": example.request,
+        "requested_at": moment_json(example.requested_at),
+        "key_columns": _columns_document(column for column, _ in example.key),
+        "key": [value_json(value) for _, value in example.key],
+        "status": example.status,
+        "logged": value_json(example.logged),
+        "expected": value_json(example.expected),
     }
 
 

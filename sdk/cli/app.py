@@ -17,7 +17,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from featurestore.errors import KnownatError
-from sdk.cli import audit, datasets, fill, gc, init, lineage, models, online, plan, serve, status, verify
+from sdk.cli import audit, datasets, fill, gc, init, lineage, models, online, plan, serve, skew, status, verify
 from sdk.cli import run as run_command
 from sdk.cli.invocation import JsonOption, ProjectOption, Shared, UrlOption
 from sdk.cli.output import JsonOutput, Output, TextOutput
@@ -57,6 +57,8 @@ app.command()(datasets.rebuild)
 app.add_typer(datasets.app, name="datasets")
 app.command()(online.online)
 app.command()(audit.audit)
+app.command()(skew.skew)
+app.command("serving-log")(skew.serving_log)
 app.command()(verify.verify)
 app.command("gc")(gc.collect)
 app.command()(lineage.lineage)

@@ -362,6 +362,8 @@ def test_the_description_names_every_route(app: FastAPI) -> None:
         "/v1/datasets/{dataset}/rebuild",
         "/v1/datasets/{dataset}/rows",
         "/v1/lineage",
+        "/v1/serving-log",
+        "/v1/skew",
         "/v1/models",
         "/v1/models/{name}",
         "/v1/models/{name}/aliases/{alias}",
