@@ -20,7 +20,6 @@ from uuid import uuid4
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
@@ -73,6 +72,8 @@ class DeltaLogShelf:
             files = _files(DeltaTable(str(path)), None if query.since is None else query.since.date())
             if not files:
                 return
+            import pyarrow.dataset as ds  # it loads pandas, 50 MB, which serving never needs
+
             rows = ds.dataset([str(path / file) for file in files], schema=log_schema(log.features), format="parquet")
             wanted = None if columns is None else list(columns)
             for batch in rows.to_batches(columns=wanted, filter=query_condition(query)):
