@@ -28,6 +28,7 @@ from featurestore.adapters.source_files import SourceFiles
 from featurestore.adapters.source_kinds import SourceKinds
 from featurestore.adapters.sql_commits import SqlCommits
 from featurestore.adapters.sql_database import Database, upgrade
+from featurestore.adapters.sql_publications import SqlPublications
 from featurestore.adapters.sql_state import SqlCatalog, SqlCoverage, SqlDatasets, SqlMaterializations
 from featurestore.adapters.sql_tables import STATE_MIGRATIONS
 from featurestore.adapters.sqlite_online import SqliteOnlineStore
@@ -102,6 +103,7 @@ def wire(settings: Settings, database: Database, usage: ModelUsage, objects: Obj
     datasets, commits = SqlDatasets(database), SqlCommits(database)
     shelf = LocalObjects(settings.path(settings.offline.objects))
     frames = DeltaFrames(settings.path(settings.offline.frames))
+    clock = _clock(settings)
 
     serving_log = _serving_log(settings)
 
@@ -130,13 +132,13 @@ def wire(settings: Settings, database: Database, usage: ModelUsage, objects: Obj
             Ledger(DeltaLog(tables), LocalTableFiles(tables), commits),
             settings.engine.workers,
         ),
-        online=OnlineSide(store, SqlMaterializations(database), address),
+        online=OnlineSide(store, SqlMaterializations(database), SqlPublications(database), address, clock),
         archive=Archive(datasets, shelf),
         locks=FileLocks(settings.path(settings.offline.locks)),
         frames=frames,
         upkeep=Upkeep(shelf, objects, commits),
         open_reader=open_reader,
-        clock=_clock(settings),
+        clock=clock,
         serving_log=serving_log,
         close=close,
     )

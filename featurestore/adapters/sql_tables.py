@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text
 
 from featurestore.adapters.sql_database import Migrations
 from featurestore.adapters.sql_values import Json, Moment
 from featurestore.graph.resolved import Graph
 from featurestore.ports.state import DayRows, FilledPart, Manifest
 
-STATE_MIGRATIONS = Migrations(Path(__file__).parent / "migrations", "featurestore_version", head="0003")
+STATE_MIGRATIONS = Migrations(Path(__file__).parent / "migrations", "featurestore_version", head="0004")
 
 state_metadata = MetaData()
 
@@ -49,6 +49,30 @@ materialization = Table(
     Column("version", BigInteger, nullable=False),
     Column("row_count", BigInteger, nullable=False),
     Column("materialized_at", Moment, nullable=False),
+)
+
+publication = Table(
+    "publication",
+    state_metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("store", String, nullable=False),
+    Column("table_name", String, nullable=False),
+    Column("filled_to", Moment, nullable=False),
+    Column("began_at", Moment, nullable=False),
+    Column("published_at", Moment, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("row_count", BigInteger, nullable=False),
+    Column("is_full", Boolean, nullable=False),
+    Index("publication_by_table", "store", "table_name", "number"),
+)
+
+push_span = Table(
+    "push_span",
+    state_metadata,
+    Column("store", String, primary_key=True),
+    Column("table_name", String, primary_key=True),
+    Column("first_at", Moment, nullable=False),
+    Column("last_at", Moment, nullable=False),
 )
 
 dataset = Table(

@@ -131,6 +131,7 @@ def _drop_online(name: str, premises: Premises, known: Dependents) -> bool:
         return False
     premises.online.store.drop(OnlineTable.of(view))
     premises.online.progress.forget(premises.online.address, name)
+    premises.online.publications.forget(premises.online.address, name)
     return True
 
 

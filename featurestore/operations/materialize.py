@@ -21,6 +21,7 @@ from featurestore.operations.reach import answers_until
 from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.ports.engine import ParquetFiles, Query
 from featurestore.ports.online_store import Filled, FillRequest, OnlineTable, TableRead
+from featurestore.ports.publications import Publication
 from featurestore.ports.state import Coverage, Materialization
 from featurestore.spec.dtypes import DType
 
@@ -72,6 +73,7 @@ def materialize(
         since = None
     if since is not None and since >= until:
         return Materialized(view.name, since, 0, 0)
+    began_at = online.clock()
     # Begun before the table is opened: what is pushed from now on belongs to this generation, and stays.
     keeps = None if view.ttl is None else view.ttl + _SLACK
     fill = online.store.begin(FillRequest(table, now, since is None, until - view.publish_delay, keeps))
@@ -79,6 +81,9 @@ def materialize(
     with _newest(view, snapshot.files, offline, since=since, until=until) as rows:
         count = online.store.write(fill, rows)
     online.store.finish(fill, until)
+    run = Publication(until, began_at, online.clock(), coverage.version, count.written, is_full=since is None)
+    # Before the progress: a run that stops between the two is repeated, and none that was published goes unrecorded.
+    online.publications.record(online.address, view.table, run)
     done = Materialization(view.table, until, coverage.version, count.written, now)
     online.progress.record(online.address, done, after=last)
     return Materialized(view.name, until, count.written, count.kept)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from featurestore.ports.commits import CommitState
 from featurestore.ports.engine import Engine
 from featurestore.ports.joins import PointInTimeJoin
 from featurestore.ports.offline_store import OfflineStore
 from featurestore.ports.online_store import OnlineStore
+from featurestore.ports.publications import PublicationState
 from featurestore.ports.source_reader import SourceReader
 from featurestore.ports.state import CoverageState, MaterializationState
 from featurestore.ports.table_files import TableFiles, TableLog
@@ -39,8 +42,11 @@ class OfflineSide:
 
 @dataclass(frozen=True, slots=True)
 class OnlineSide:
-    """One online store, and how far it is filled. `address` names it in state and never holds a secret."""
+    """One online store, how far it is filled, and when it was. `address` names it in state and never holds a secret."""
 
     store: OnlineStore
     progress: MaterializationState
+    publications: PublicationState
     address: str
+    clock: Callable[[], datetime]
+    """Read when the store has been brought up to date: `now` is when the operation began."""

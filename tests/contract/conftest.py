@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from featurestore.adapters.memory_publications import MemoryPublications
 from featurestore.adapters.memory_state import MemoryCatalog, MemoryCoverage, MemoryDatasets, MemoryMaterializations
 from featurestore.adapters.sql_database import Database, upgrade
+from featurestore.adapters.sql_publications import SqlPublications
 from featurestore.adapters.sql_state import SqlCatalog, SqlCoverage, SqlDatasets, SqlMaterializations
 from featurestore.adapters.sql_tables import STATE_MIGRATIONS
 from featurestore.ports.online_store import OnlineStore
@@ -19,11 +21,17 @@ from tests.contract.states import State
 @pytest.fixture(params=["memory", "sql"])
 def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[State]:
     if request.param == "memory":
-        yield State(MemoryCatalog(), MemoryCoverage(), MemoryMaterializations(), MemoryDatasets())
+        yield State(MemoryCatalog(), MemoryCoverage(), MemoryMaterializations(), MemoryDatasets(), MemoryPublications())
         return
     with Database(f"sqlite:///{tmp_path}/state.db") as database:
         upgrade(database, STATE_MIGRATIONS)
-        yield State(SqlCatalog(database), SqlCoverage(database), SqlMaterializations(database), SqlDatasets(database))
+        yield State(
+            SqlCatalog(database),
+            SqlCoverage(database),
+            SqlMaterializations(database),
+            SqlDatasets(database),
+            SqlPublications(database),
+        )
 
 
 @pytest.fixture(params=ONLINE_STORES)

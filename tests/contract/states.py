@@ -21,6 +21,7 @@ from featurestore.graph.resolved import (
     ViewUse,
     WindowOf,
 )
+from featurestore.ports.publications import PublicationState
 from featurestore.ports.state import (
     CatalogState,
     ColumnProfile,
@@ -93,3 +94,4 @@ class State:
     coverage: CoverageState
     materializations: MaterializationState
     datasets: DatasetState
+    publications: PublicationState

@@ -21,10 +21,12 @@ from featurestore.adapters.local_table_files import LocalTableFiles
 from featurestore.adapters.memory_commits import MemoryCommits
 from featurestore.adapters.memory_objects import MemoryObjects
 from featurestore.adapters.memory_online import MemoryOnlineStore
+from featurestore.adapters.memory_publications import MemoryPublications
 from featurestore.adapters.memory_state import MemoryCatalog, MemoryCoverage, MemoryDatasets, MemoryMaterializations
 from featurestore.adapters.merge_join import MergeJoin
 from featurestore.graph.resolved import FeatureSet, Graph
 from featurestore.graph.selection import referenced_features, service_features
+from featurestore.intervals import EPOCH
 from featurestore.operations.answered_rows import OnlineAnswer
 from featurestore.operations.apply import apply
 from featurestore.operations.lookup import Asked, lookup, prepare
@@ -131,9 +133,11 @@ class SmallProject:
         )
         return sorted(map(repr, rows.to_pylist()))
 
-    def materialize(self, until: datetime, *, full: bool = False) -> None:
+    def materialize(self, until: datetime, *, full: bool = False, published_at: datetime | None = None) -> None:
+        """`published_at`: what the clock says all the while, by default `until`."""
+        online = replace(self.online, clock=lambda: published_at or until)
         for view in self.graph.views:
-            materialize(MaterializeRequest(view, until, full), self.offline, self.online, now=until)
+            materialize(MaterializeRequest(view, until, full), self.offline, online, now=until)
 
     def lookup(self, features: FeatureSet, rows: list[dict[str, object]], at: datetime) -> OnlineAnswer:
         return lookup(prepare(features), rows, Asked(at), self.online.store, self.offline.engine)
@@ -169,6 +173,11 @@ def open_small_project(
             MergeJoin(threads=threads),
             Ledger(DeltaLog(folder / "tables"), LocalTableFiles(folder / "tables"), MemoryCommits()),
         ),
-        online=OnlineSide(store or MemoryOnlineStore(), MemoryMaterializations(), "memory"),
+        online=_online_side(store or MemoryOnlineStore()),
         archive=Archive(MemoryDatasets(), MemoryObjects(folder / "objects")),
     )
+
+
+def _online_side(store: OnlineStore) -> OnlineSide:
+    """The clock stands still: tests that ask when something was published say it themselves."""
+    return OnlineSide(store, MemoryMaterializations(), MemoryPublications(), "memory", lambda: EPOCH)

@@ -12,10 +12,11 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData, func, insert, select
+from sqlalchemy import MetaData, func, insert, select, text
 
 from featurestore.adapters import sql_database
 from featurestore.adapters.sql_database import Database, Migrations, upgrade
+from featurestore.adapters.sql_publications import SqlPublications
 from featurestore.adapters.sql_tables import STATE_MIGRATIONS, materialization, state_metadata
 from featurestore.errors import (
     ConcurrentChange,
@@ -24,7 +25,8 @@ from featurestore.errors import (
     StoreUnavailable,
     UnsupportedOperation,
 )
-from featurestore.intervals import EPOCH
+from featurestore.intervals import DAY, EPOCH
+from featurestore.ports.publications import Publication, Published
 from registry.adapters.sql_tables import REGISTRY_MIGRATIONS, registry_metadata
 
 ALL_MIGRATIONS = pytest.mark.parametrize(
@@ -164,3 +166,16 @@ def test_the_file_is_in_write_ahead_mode(database: Database, tmp_path: Path) -> 
 
     assert mode == ("wal",)
     assert count(database) == 0
+
+
+def test_of_a_project_of_before_publications_were_kept_the_last_run_is_known(database: Database) -> None:
+    with database.write("test") as connection:
+        for statement in ("DROP TABLE publication", "DROP TABLE push_span"):
+            connection.execute(text(statement))
+        connection.execute(text("UPDATE featurestore_version SET version_num = '0003'"))
+        connection.execute(insert(materialization).values(table_name="t", **{**ROW, "materialized_at": EPOCH + DAY}))
+
+    upgrade(database, STATE_MIGRATIONS)
+
+    run = Publication(EPOCH, EPOCH + DAY, EPOCH + DAY, 1, 1, is_full=False)
+    assert SqlPublications(database).published("s", "t") == Published((run,))

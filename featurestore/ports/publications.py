@@ -1,0 +1,63 @@
+"""Publications: from when on an online store answered up to which moment, kept for whoever asks what it really said.
+
+`MaterializationState` knows how far a store is filled now, and is about going on from there. This is about the past.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One run that brought an online table up to date: from `published_at` on the table answered as of `filled_to`."""
+
+    filled_to: datetime
+    began_at: datetime
+    """When it began to write: until `published_at`, a key may have answered either way."""
+    published_at: datetime
+    """Read from the clock after the store's marker was set."""
+    version: int
+    """Of the offline table that was copied."""
+    rows: int
+    is_full: bool
+    """Every key was copied, not only those that had changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushSpan:
+    """Between these moments rows were pushed straight into an online table: each was online when it was known."""
+
+    first_at: datetime
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The history of one online table: its runs, in the order in which they were recorded, and its pushes."""
+
+    runs: tuple[Publication, ...] = ()
+    pushed: PushSpan | None = None
+
+
+class PublicationState(Protocol):
+    """Kept for each online store, named by its address, and each of its tables."""
+
+    def record(self, store: str, table: str, run: Publication) -> None:
+        """Remember a run that is complete."""
+        ...
+
+    def record_push(self, store: str, table: str, pushed_at: datetime) -> None:
+        """Remember that rows known at `pushed_at` have just been pushed into the table. Only the first and the last
+        such moment are kept, in whichever order they come."""
+        ...
+
+    def published(self, store: str, table: str, *, newest: int | None = None) -> Published:
+        """The history of a table: all of it, or of its runs the `newest` ones."""
+        ...
+
+    def forget(self, store: str, table: str) -> None:
+        """The table is dropped from the store for good."""
+        ...
