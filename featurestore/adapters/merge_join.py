@@ -8,7 +8,7 @@ was written is in docs/decisions/0014-merging-sorted-files.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import numpy as np
@@ -32,10 +32,11 @@ from featurestore.merging.newest import (
     newest_by_visibility,
     newest_in_order,
 )
+from featurestore.merging.served import Pushes, effective_moments
 from featurestore.merging.visible import Boundaries, TileTimes
 from featurestore.merging.windows import Tiles, window_values
 from featurestore.ports.engine import ParquetFiles
-from featurestore.ports.joins import MOMENT, JoinRequest, Knowledge
+from featurestore.ports.joins import MOMENT, JoinRequest, Knowledge, ServedView
 
 _PASS_ROWS = 24_000_000
 """Tables of more rows are merged in several passes, each over some of the keys, so that memory stays bounded."""
@@ -59,21 +60,23 @@ class MergeJoin:
         self._reader.close()
 
     def join(self, request: JoinRequest) -> pa.Table:
-        asked: dict[tuple[str, ...], Asked] = {}
+        by_columns: dict[tuple[str, ...], Asked] = {}
         names: list[str] = []
         columns: Columns = []
         for use in request.features.uses:
-            if use.join_columns not in asked:
-                asked[use.join_columns] = Asked(request.spine, use.join_columns, MOMENT)
-            windowed = request.features.view(use.view).is_windowed
-            columns += (self._windowed if windowed else self._row_level)(use, request, asked[use.join_columns])
+            if use.join_columns not in by_columns:
+                by_columns[use.join_columns] = Asked.of(request.spine, use.join_columns, MOMENT)
+            view, asked = request.features.view(use.view), by_columns[use.join_columns]
+            if request.served is not None:
+                asked = _as_served(asked, view, request.served[view.name])
+            columns += (self._windowed if view.is_windowed else self._row_level)(use, request, asked)
             names += [use.column(feature) for feature in use.features]
         return pa.table(columns, names=names)
 
     def window_values(
         self, view: ResolvedView, features: tuple[ResolvedFeature, ...], points: pa.Table, tiles: ParquetFiles
     ) -> pa.Table:
-        asked = Asked(points, tuple(key.name for key in view.keys), HOP)
+        asked = Asked.of(points, tuple(key.name for key in view.keys), HOP)
         merge = _Windows(self._reader, view, features, Knowledge.KNOWN)
         return pa.table(merge.values(asked, asked.points.moments, tiles), names=[feature.name for feature in features])
 
@@ -83,7 +86,7 @@ class MergeJoin:
         files = self._files_for(points.moments, life, request.tables[view.name])
         features = arrow_schema(tuple(Column(name, view.feature(name).dtype) for name in use.features))
         rows = _RowLevel(self._reader, view, files, features)
-        places = asked.places(rows.newest(asked, request.knowledge).alive(points.moments, life))
+        places = asked.places(rows.newest(asked, request.knowledge).alive(asked.moments, life))
         return rows.taken(places)
 
     def _files_for(self, moments: Integers, life: int | None, table: ParquetFiles) -> list[TableFile]:
@@ -102,6 +105,21 @@ class MergeJoin:
         features = tuple(view.feature(name) for name in use.features)
         merge = _Windows(self._reader, view, features, request.knowledge)
         return merge.values(asked, np.minimum(hops, last), request.tables[view.name])
+
+
+def _as_served(asked: Asked, view: ResolvedView, served: ServedView) -> Asked:
+    """The same rows, answered as of the moments up to which the online store was filled when they ask."""
+    published = _microseconds(run.published_at for run in served.runs)
+    filled = _microseconds(run.filled_to for run in served.runs)
+    pushes = None
+    if served.pushed is not None and not view.is_windowed:  # windows change at boundaries alone
+        first, last = _microseconds((served.pushed.first_at, served.pushed.last_at))
+        pushes = Pushes(int(first), int(last), view.publish_delay // MICROSECOND)
+    return asked.as_of(effective_moments(asked.asked_at, published, filled, pushes))
+
+
+def _microseconds(moments: Iterable[datetime]) -> Integers:
+    return whole_numbers(pa.array(moments, pa.timestamp("us", tz="UTC")))
 
 
 class _RowLevel:

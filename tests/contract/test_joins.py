@@ -19,7 +19,8 @@ from featurestore.errors import DatasetGone
 from featurestore.graph.resolved import ResolvedView
 from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
 from featurestore.ports.engine import ParquetFiles
-from featurestore.ports.joins import JoinRequest, Knowledge, PointInTimeJoin
+from featurestore.ports.joins import JoinRequest, Knowledge, PointInTimeJoin, ServedRun, ServedView
+from featurestore.ports.publications import PushSpan
 from featurestore.spec.aggregate import Function
 from featurestore.spec.dtypes import DType
 from tests.property.oracle import Row, newest, same
@@ -126,6 +127,54 @@ def _last_known(
     known = {id(as_seen): row for as_seen, row in zip(seen, rows, strict=True)}
     visible = [row for row in seen if newest([row], key, moment, ttl=ttl, publish_delay=delay)]
     return max((known[id(row)] for row in visible), key=lambda row: (row.event, row.known), default=None)
+
+
+@pytest.mark.parametrize("has_pushes", [False, True])
+@pytest.mark.parametrize("delay", [NOTHING, HOUR, None])
+@pytest.mark.parametrize("kind", KEYS)
+def test_a_row_that_asks_as_served_gets_what_the_store_was_filled_with(
+    joins: PointInTimeJoin, kind: str, delay: timedelta | None, has_pushes: bool, tmp_path: Path
+) -> None:
+    chance = random.Random(f"{kind} {delay} {has_pushes}")
+    for number in range(5):
+        view = row_level_view(
+            {name: dtype for name, (dtype, _) in KEYS[kind].items()}, FEATURES, delay=delay,
+            ttl=chance.choice((None, HOUR, 26 * HOUR)), publish_delay=chance.choice((NOTHING, 10 * MINUTE)),
+        )  # fmt: skip
+        rows = drawn_rows(chance, view, kind, LEAP_DAY, 80)
+        files = written(view, rows, tmp_path / str(number), chance)
+        asked = [(drawn_key(chance, kind, nulls=True), drawn_moment(chance, LEAP_DAY)) for _ in range(60)]
+        served = drawn_history(chance, has_pushes=has_pushes)
+
+        request = JoinRequest(
+            feature_set(view), spine_of(view, asked), {view.name: files}, {}, served={view.name: served}
+        )
+        found = joins.join(request).to_pylist()
+
+        for (key, moment), answer in zip(asked, found, strict=True):
+            row = _last_served(rows, key, moment, view, served)
+            for name in FEATURES:
+                assert same(answer[f"rows__{name}"], None if row is None else row.values[name]), (key, moment)
+
+
+def drawn_history(chance: random.Random, *, has_pushes: bool) -> ServedView:
+    """A few runs, in any order, some of them a long time after what they were filled to."""
+    published = [drawn_moment(chance, LEAP_DAY) for _ in range(chance.randrange(5))]
+    runs = tuple(ServedRun(moment, moment - chance.choice((NOTHING, TICK, 5 * HOUR))) for moment in published)
+    first = drawn_moment(chance, LEAP_DAY)
+    return ServedView(runs, PushSpan(first, first + chance.choice((NOTHING, 20 * HOUR))) if has_pushes else None)
+
+
+def _last_served(
+    rows: list[Row], key: tuple[Any, ...], moment: datetime, view: ResolvedView, served: ServedView
+) -> Row | None:
+    reached = [run.filled_to for run in served.runs if run.published_at <= moment]
+    if not reached:
+        return None
+    if served.pushed is not None and moment >= served.pushed.first_at:
+        reached.append(min(moment, served.pushed.last_at) + view.publish_delay)
+    row = newest(rows, key, max(reached), publish_delay=view.publish_delay)
+    return None if row is None or (view.ttl is not None and row.event <= moment - view.ttl) else row
 
 
 @pytest.mark.parametrize("kind", ["none", "text"])

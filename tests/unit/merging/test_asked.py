@@ -11,6 +11,7 @@ import pytest
 
 from featurestore.merging.asked import Asked, boundaries
 from featurestore.merging.newest import NO_ROW, Points
+from featurestore.merging.served import NOT_ONLINE
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENT = pa.timestamp("us", "UTC")
@@ -23,7 +24,7 @@ def table(keys: list[str | None], hours: list[int]) -> pa.Table:
 
 @pytest.mark.parametrize("keys", [["b", None, "a", "b", None], ["a", "b", "a", "b", "c"], [None] * 5])
 def test_answers_are_placed_where_somebody_asks(keys: list[str | None]) -> None:
-    asked = Asked(table(keys, [-1, 0, 1, 2, 3]), ("k",), "at")
+    asked = Asked.of(table(keys, [-1, 0, 1, 2, 3]), ("k",), "at")
 
     moments = (asked.points.moments // 3_600_000_000).tolist()
 
@@ -36,14 +37,14 @@ def test_answers_are_placed_where_somebody_asks(keys: list[str | None]) -> None:
 
 
 def test_nobody_asks_for_nothing() -> None:
-    asked = Asked(table([], []), ("k",), "at")
+    asked = Asked.of(table([], []), ("k",), "at")
 
     assert (asked.points.count, len(asked.points.moments)) == (0, 0)
     assert asked.places(asked.points.moments).tolist() == []
 
 
 def test_without_key_columns_every_row_asks_for_the_same() -> None:
-    asked = Asked(table([None, "a"], [0, 1]), (), "at")
+    asked = Asked.of(table([None, "a"], [0, 1]), (), "at")
 
     assert asked.points.numbers.tolist() == [0, 0]
     assert asked.points.count == 1
@@ -61,3 +62,14 @@ def test_equal_boundaries_are_one_and_each_point_knows_its_own(seed: int, count:
     pairs = list(zip(different.numbers.tolist(), different.hops.tolist(), strict=True))
     assert pairs == sorted(set(asked))
     assert [pairs[place] for place in own.tolist()] == asked
+
+
+def test_rows_that_are_answered_as_of_no_moment_ask_for_nothing() -> None:
+    asked = Asked.of(table(["a", None, "b", "a"], [0, 1, 2, 3]), ("k",), "at")
+
+    behind = asked.as_of(np.array([NOT_ONLINE, 5, 6, 7], np.int64))
+
+    assert behind.points.moments.tolist() == [6, 7]
+    assert (behind.moments // 3_600_000_000).tolist() == [2, 3]
+    assert behind.places(np.array([10, 11])).tolist() == [NO_ROW, NO_ROW, 10, 11]
+    assert asked.points.moments.tolist() == asked.moments.tolist()
