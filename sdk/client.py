@@ -34,7 +34,7 @@ class Client:
         self._transport = transport
         self.models = ModelsClient(transport)
 
-    def training_set(
+    def training_set(  # noqa: PLR0913 - a form with many optional fields, all by keyword
         self,
         spine: Spine,
         *,
@@ -43,15 +43,17 @@ class Client:
         timestamp: str = "event_timestamp",
         label: str | None = None,
         keep_spine: bool = True,
+        as_served: bool = False,
     ) -> TrainingSet:
-        """The features of each of the spine's rows, as they were known at its `timestamp`.
+        """The features of each of the spine's rows, as they were known at its `timestamp`; with `as_served`, as the
+        online store answered then: from what it had been filled with, and nothing where a view was not online yet.
 
         Every row comes back once, in its place, its own columns untouched. The same pull has the same id. Raises
         SpineError, UnknownName, NotApplied.
         """
         choice = requests.Choice.of(service=service, features=features)
         return self._dataset(
-            requests.PullTrainingSet(choice, spine_table(spine), timestamp, label, keep_spine),
+            requests.PullTrainingSet(choice, spine_table(spine), timestamp, label, keep_spine, as_served),
         )
 
     def explain_known(

@@ -101,8 +101,8 @@ def _ask_features(  # noqa: C901, PLR0911 - one answer for each question
     from featurestore.service import answers
 
     match question:
-        case requests.PullTrainingSet(choice, spine, timestamp, label, keep_spine):
-            options = answers.SpineOptions(timestamp, label, keep_spine)
+        case requests.PullTrainingSet(choice, spine, timestamp, label, keep_spine, as_served):
+            options = answers.SpineOptions(timestamp, label, keep_spine, as_served)
             return answers.pull(features, _choice(choice), spine, options)
         case requests.ExplainKnown(choice, spine, timestamp):
             return answers.explained(features, _choice(choice), spine, timestamp=timestamp)

@@ -191,6 +191,7 @@ def _pull(question: requests.PullTrainingSet) -> _Call:
     query = [("timestamp", question.timestamp), ("keep_spine", str(question.keep_spine).lower())]
     query += _chosen(question.choice)
     query += [("label", question.label)] if question.label is not None else []
+    query += [("as_served", "true")] if question.as_served else []
     return _Call("POST", "/v1/training-sets", tuple(query), content=_arrow_stream(question.spine))
 
 

@@ -74,6 +74,7 @@ class PullTrainingSet:
     timestamp: str
     label: str | None
     keep_spine: bool
+    as_served: bool
 
 
 @dataclass(frozen=True, slots=True)

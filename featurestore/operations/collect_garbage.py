@@ -201,10 +201,7 @@ def _online_needs(needs: tuple[Need, ...]) -> dict[str, str]:
 
 
 def _object_needs(premises: Premises, known: Dependents) -> dict[str, tuple[str, ...]]:
-    datasets = [
-        (manifest.id, (manifest.result, *((manifest.spine,) if manifest.spine_kept else ())))
-        for manifest in known.manifests
-    ]
+    datasets = [(manifest.id, manifest.objects) for manifest in known.manifests]
     return object_needs(datasets, premises.upkeep.object_usage.objects())
 
 

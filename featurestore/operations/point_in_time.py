@@ -14,7 +14,7 @@ from featurestore.graph.resolved import Column, FeatureSet, ResolvedFeature
 from featurestore.operations.sides import OfflineSide
 from featurestore.operations.spine import spine_relation
 from featurestore.ports.engine import ParquetFiles, Query
-from featurestore.ports.joins import JoinRequest, Knowledge
+from featurestore.ports.joins import JoinRequest, Knowledge, ServedView
 from featurestore.spec.dtypes import Kind
 
 _PIECE_BYTES = 1 << 30
@@ -27,7 +27,8 @@ _TEXT_BYTES = 128
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """Features for a spine, from tables at fixed versions. `tables` and `answers_until` are by the views' names."""
+    """Features for a spine, from tables at fixed versions. `tables`, `answers_until` and `served` are by the views'
+    names; with `served`, rows get what an online store answered."""
 
     spine: pa.Table
     features: FeatureSet
@@ -35,6 +36,7 @@ class Pull:
     tables: Mapping[str, ParquetFiles]
     answers_until: Mapping[str, datetime]
     knowledge: Knowledge = Knowledge.KNOWN
+    served: Mapping[str, ServedView] | None = None
 
 
 def point_in_time(pull: Pull, offline: OfflineSide, *, rows: int | None = None) -> Iterator[pa.Table]:
@@ -43,7 +45,8 @@ def point_in_time(pull: Pull, offline: OfflineSide, *, rows: int | None = None) 
     rows = min(rows or _MOST_ROWS, rows_at_once(pull.features))
     for start in range(0, max(pull.spine.num_rows, 1), rows):
         asked = spine_relation(pull.spine.slice(start, rows), pull.features, timestamp=pull.timestamp)
-        joined = offline.joins.join(JoinRequest(pull.features, asked, pull.tables, pull.answers_until, pull.knowledge))
+        request = JoinRequest(pull.features, asked, pull.tables, pull.answers_until, pull.knowledge, pull.served)
+        joined = offline.joins.join(request)
         yield _outputs(pull.features, asked, joined, offline)
 
 

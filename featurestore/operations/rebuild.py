@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version as library_version
@@ -10,11 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from featurestore.errors import DatasetDiffers, DatasetGone, KnownatError, StoreCorrupted, UnknownName
+from featurestore.operations.as_served import pinned_history
 from featurestore.operations.open_table import content_at, damaged_files, open_version
 from featurestore.operations.point_in_time import Pull
 from featurestore.operations.sides import OfflineSide
 from featurestore.operations.training_set import Archive, ends_of, run_pull
 from featurestore.ports.engine import ParquetFiles
+from featurestore.ports.joins import ServedView
 from featurestore.ports.offline_store import Snapshot
 from featurestore.ports.state import Manifest, PinnedTable
 
@@ -36,7 +39,8 @@ def rebuild(dataset: str, offline: OfflineSide, archive: Archive) -> Rebuilt:
     manifest = archive.datasets.get(dataset)
     spine = _spine(manifest, archive)
     files = _pinned_files(manifest, offline)
-    pull = Pull(spine, manifest.features, manifest.timestamp, files, ends_of(manifest.tables))
+    served = _served(manifest, archive)
+    pull = Pull(spine, manifest.features, manifest.timestamp, files, ends_of(manifest.tables), served=served)
     try:
         _, result = run_pull(pull, offline, archive.objects)
     except KnownatError as error:  # whichever way reading a damaged file failed
@@ -62,6 +66,19 @@ def _spine(manifest: Manifest, archive: Archive) -> pa.Table:
     except StoreCorrupted as error:
         raise DatasetGone(
             f"The spine {manifest.spine[:12]} of dataset {manifest.id[:12]} has other bytes than were kept."
+        ) from error
+
+
+def _served(manifest: Manifest, archive: Archive) -> Mapping[str, ServedView] | None:
+    """The history that it was joined by, as it was then: later runs change nothing."""
+    if manifest.served is None:
+        return None
+    try:
+        return pinned_history(manifest.served, archive.objects).views
+    except (UnknownName, StoreCorrupted) as error:
+        raise DatasetGone(
+            f"The publish history {manifest.served[:12]} of dataset {manifest.id[:12]} is gone, or has other bytes "
+            "than were kept."
         ) from error
 
 

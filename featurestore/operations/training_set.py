@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,8 +16,10 @@ from featurestore.errors import DatasetGone, NotApplied, UnknownName
 from featurestore.graph.fingerprint import fingerprint
 from featurestore.graph.resolved import FeatureSet
 from featurestore.intervals import show_moment
+from featurestore.operations.as_served import PinnedHistory, ServedHistory, pin_history, served_warnings
 from featurestore.operations.open_table import content_at, open_table
 from featurestore.operations.point_in_time import Pull, point_in_time
+from featurestore.operations.pull_warnings import beyond_filled, spine_warnings
 from featurestore.operations.reach import answers_until
 from featurestore.operations.result_file import ResultFile, passing_file, write_result, write_table
 from featurestore.operations.sides import OfflineSide
@@ -32,13 +33,17 @@ _LIBRARIES = ("duckdb", "pyarrow", "deltalake", "sqlglot", "knownat")
 
 @dataclass(frozen=True, slots=True)
 class TrainingSetRequest:
-    """Which features, for which rows. `timestamp` names the spine's column that says when each row asks."""
+    """Which features, for which rows. `timestamp` names the spine's column that says when each row asks.
+
+    `served` asks for what an online store with this history answered, instead of what was known and published.
+    """
 
     spine: pa.Table
     features: FeatureSet
     timestamp: str = "event_timestamp"
     label: str | None = None
     keep_spine: bool = True
+    served: ServedHistory | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,16 @@ class Archive:
 
     datasets: DatasetState
     objects: ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """What a pull is made from, beside what was asked for: the sha256 of the spine, and that of the online store's
+    history where it is joined by one."""
+
+    tables: tuple[PinnedTable, ...]
+    spine: str
+    served: str | None
 
 
 def training_set(request: TrainingSetRequest, offline: OfflineSide, archive: Archive, *, now: datetime) -> Manifest:
@@ -59,12 +74,21 @@ def training_set(request: TrainingSetRequest, offline: OfflineSide, archive: Arc
     request = replace(request, spine=as_kept(request.spine))
     tables, files = pin_tables(request.features, offline)
     spine = _spine_sha256(request, archive.objects)
-    identity = _identity(request, tables, spine)
+    served = _pinned_history(request, archive.objects)
+    inputs = _Inputs(tables, spine, None if served is None else served.sha256)
+    identity = _identity(request, inputs)
     with suppress(UnknownName):
         return _same_tables(archive.datasets.get(identity), tables)
-    pull = Pull(request.spine, request.features, request.timestamp, files, ends_of(tables))
+    pull = Pull(
+        request.spine,
+        request.features,
+        request.timestamp,
+        files,
+        ends_of(tables),
+        served=None if served is None else served.views,
+    )
     written, result = run_pull(pull, offline, archive.objects)
-    return archive.datasets.put(_manifest(request, identity, tables, spine, (written, result), now))
+    return archive.datasets.put(_manifest(request, identity, inputs, (written, result), now))
 
 
 def _same_tables(kept: Manifest, tables: tuple[PinnedTable, ...]) -> Manifest:
@@ -121,7 +145,20 @@ def _spine_sha256(request: TrainingSetRequest, objects: ObjectStore) -> str:
             return objects.put(content).sha256 if request.keep_spine else file_digest(content, "sha256").hexdigest()
 
 
-def _identity(request: TrainingSetRequest, tables: tuple[PinnedTable, ...], spine: str) -> str:
+def _pinned_history(request: TrainingSetRequest, objects: ObjectStore) -> PinnedHistory | None:
+    if request.served is None:
+        return None
+    first, last = _span(request)
+    return pin_history(request.served, (first, last), objects)
+
+
+def _span(request: TrainingSetRequest) -> tuple[datetime | None, datetime | None]:
+    """The first and the last moment that is asked about; None of an empty spine."""
+    span = pc.min_max(as_moments(request.spine[request.timestamp])).as_py()
+    return span["min"], span["max"]
+
+
+def _identity(request: TrainingSetRequest, inputs: _Inputs) -> str:
     """A hash of everything that decides the result, and of nothing else."""
     features = request.features
     return fingerprint(
@@ -132,61 +169,45 @@ def _identity(request: TrainingSetRequest, tables: tuple[PinnedTable, ...], spin
             [view.name, view.fingerprint, None if view.ttl is None else view.ttl.total_seconds()]
             for view in features.views
         ],
-        [[table.table, table.version, show_moment(table.answers_until)] for table in tables],
-        [spine, request.timestamp, request.label],
+        [[table.table, table.version, show_moment(table.answers_until)] for table in inputs.tables],
+        [inputs.spine, request.timestamp, request.label],
+        *([] if inputs.served is None else [["as served", inputs.served]]),
     )
 
 
 def _manifest(
     request: TrainingSetRequest,
     identity: str,
-    tables: tuple[PinnedTable, ...],
-    spine: str,
+    inputs: _Inputs,
     outcome: tuple[ResultFile, ObjectReference],
     now: datetime,
 ) -> Manifest:
     written, result = outcome
-    span = pc.min_max(as_moments(request.spine[request.timestamp])).as_py()
+    first, last = _span(request)
     return Manifest(
         id=identity,
         features=request.features,
-        tables=tables,
-        spine=spine,
+        tables=inputs.tables,
+        spine=inputs.spine,
         spine_kept=request.keep_spine,
         timestamp=request.timestamp,
         label=request.label,
         rows=written.rows,
-        first=span["min"],
-        last=span["max"],
+        first=first,
+        last=last,
         result=result.sha256,
         result_size=result.size,
         profile=written.profile,
         libraries=(("python", platform.python_version()), *((name, library_version(name)) for name in _LIBRARIES)),
-        warnings=_warnings(request, tables),
+        warnings=_warnings(request, inputs.tables, now),
         created_at=now,
+        served=inputs.served,
     )
 
 
-def _warnings(request: TrainingSetRequest, tables: tuple[PinnedTable, ...]) -> tuple[str, ...]:
-    """What whoever pulled should know of the spine, with the number of rows it concerns."""
-    kind = request.spine.schema.field(request.timestamp).type
-    warnings = []
-    if pa.types.is_timestamp(kind) and kind.tz is None and request.spine.num_rows:
-        warnings.append(f"'{request.timestamp}' has no time zone and was read as UTC")
-    for column in request.features.join_columns:
-        if nulls := request.spine[column.name].null_count:
-            warnings.append(f"{nulls} rows have no '{column.name}': a null key matches nothing")
-    return (*warnings, *_beyond_filled(request, tables))
-
-
-def _beyond_filled(request: TrainingSetRequest, tables: tuple[PinnedTable, ...]) -> Iterator[str]:
-    """Rows that ask about moments which views are not filled for yet: they hold what is known so far."""
+def _warnings(request: TrainingSetRequest, tables: tuple[PinnedTable, ...], now: datetime) -> tuple[str, ...]:
     moments = as_moments(request.spine[request.timestamp])
-    views: dict[datetime, list[str]] = {}
-    for table in tables:
-        views.setdefault(table.answers_until, []).append(f"'{table.view}'")
-    for until, names in sorted(views.items()):
-        late = pc.sum(pc.greater(moments, pa.scalar(until, pa.timestamp("us", tz="UTC")))).as_py() or 0
-        if late:
-            what = f"{late} rows ask about moments after {show_moment(until)}"
-            yield f"{what}, up to which {', '.join(names)} can answer"
+    told = spine_warnings(request.spine, request.timestamp, request.features)
+    if request.served is not None:
+        return (*told, *served_warnings(request.served, moments, now=now))
+    return (*told, *beyond_filled(moments, tables))

@@ -104,6 +104,8 @@ def _needed_objects(premises: Premises, known: Dependents) -> Iterator[_Needed]:
         yield _Needed(manifest.result, "result", manifest.result_size, (manifest.id,), users)
         if manifest.spine_kept:
             yield _Needed(manifest.spine, "spine", None, (manifest.id,), users)
+        if manifest.served is not None:
+            yield _Needed(manifest.served, "publish history", None, (manifest.id,), users)
     for use in premises.upkeep.object_usage.objects():
         yield _Needed(use.sha256, "artifact", use.size, (), (use.user,))
 

@@ -230,6 +230,15 @@ class Manifest:
     libraries: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
     created_at: datetime
+    served: str | None = None
+    """Where rows hold what an online store answered: the sha256 of the history they were joined by, an object of the
+    object store."""
+
+    @property
+    def objects(self) -> tuple[str, ...]:
+        """Everything of it that an object store keeps."""
+        kept = (self.result, self.spine if self.spine_kept else None, self.served)
+        return tuple(sha256 for sha256 in kept if sha256 is not None)
 
 
 class DatasetState(Protocol):

@@ -16,6 +16,7 @@ import pyarrow as pa
 from featurestore.errors import NotMaterialized
 from featurestore.graph.lineage import Direction
 from featurestore.operations.answered_rows import OnlineAnswer
+from featurestore.operations.as_served import served_history
 from featurestore.operations.audit import AuditedStore, audit
 from featurestore.operations.audit_report import AuditedView, AuditReport, AuditState
 from featurestore.operations.audit_views import AuditChoice, audit_views, chosen_views, named_views
@@ -53,6 +54,7 @@ class SpineOptions:
     timestamp: str = "event_timestamp"
     label: str | None = None
     keep_spine: bool = True
+    as_served: bool = False
 
 
 def look_up(
@@ -107,12 +109,14 @@ async def _prepared(served: ServedFeatures, choice: FeatureChoice) -> PreparedLo
 
 def pull(served: ServedFeatures, choice: FeatureChoice, spine: pa.Table, options: SpineOptions) -> Document:
     """The manifest of a training set."""
+    features = chosen_features(choice, served.lookups.applied().graph)
     request = TrainingSetRequest(
         spine,
-        chosen_features(choice, served.lookups.applied().graph),
+        features,
         timestamp=options.timestamp,
         label=options.label,
         keep_spine=options.keep_spine,
+        served=served_history(features, served.online) if options.as_served else None,
     )
     return manifest_document(training_set(request, served.offline, served.archive, now=served.clock()))
 

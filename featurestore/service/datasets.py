@@ -39,6 +39,7 @@ class SummaryBody(BaseModel):
     service: str | None = Field(description="None where features were chosen one by one.")
     feature_count: int
     label: str | None
+    as_served: bool = Field(description="Whether rows hold what the online store answered.")
     rows: int
     first: str | None = Field(description="The earliest moment asked for, ISO 8601.")
     last: str | None
@@ -53,6 +54,7 @@ class ManifestBody(SummaryBody):
     spine: str = Field(description="The sha256 of the spine.")
     spine_kept: bool
     timestamp: str = Field(description="The spine's column that says when a row asks.")
+    served: str | None = Field(description="As served: the sha256 of the publish history that rows were joined by.")
     result: str = Field(description="The sha256 of the rows as Parquet.")
     result_size: int
     profile: list[dict[str, Any]] = Field(description="Of each column: nulls, minimum, maximum, mean.")
@@ -63,6 +65,15 @@ class ManifestBody(SummaryBody):
 _MANIFEST: Responses = {200: {"model": ManifestBody}}
 
 
+def spine_options(
+    timestamp: Annotated[str, Query()] = "event_timestamp",
+    label: Annotated[str | None, Query()] = None,
+    keep_spine: Annotated[bool, Query()] = True,
+    as_served: Annotated[bool, Query()] = False,
+) -> answers.SpineOptions:
+    return answers.SpineOptions(timestamp, label, keep_spine, as_served)
+
+
 def dataset_routes(served: ServedFeatures) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["datasets"], route_class=BoundedRoute, default_response_class=StrictJson)
 
@@ -71,13 +82,12 @@ def dataset_routes(served: ServedFeatures) -> APIRouter:
         body: Annotated[BinaryIO, Depends(received_file)],
         service: Annotated[str | None, Query()] = None,
         features: Annotated[list[str] | None, Query()] = None,
-        timestamp: Annotated[str, Query()] = "event_timestamp",
-        label: Annotated[str | None, Query()] = None,
-        keep_spine: Annotated[bool, Query()] = True,
+        *,
+        options: Annotated[answers.SpineOptions, Depends(spine_options)],
     ) -> StrictJson:
-        """Join features to the spine as they were known at each row's timestamp; answers with the manifest."""
+        """Join features to the spine as they were known at each row's timestamp or, with `as_served`, as the online
+        store would have answered then; answers with the manifest."""
         choice = FeatureChoice(service, None if features is None else tuple(features))
-        options = answers.SpineOptions(timestamp, label, keep_spine)
         return StrictJson(answers.pull(served, choice, spine_of(body), options))
 
     @router.post("/training-sets/explain-known", openapi_extra=_ARROW_BODY, responses=OBJECT)

@@ -46,21 +46,34 @@ def training_set(
     timestamp: Annotated[str, typer.Option(metavar="COLUMN", help="Says when a row asks.")] = "event_timestamp",
     label: Annotated[str | None, typer.Option(metavar="COLUMN", help="What a model shall predict.")] = None,
     out: OutOption = None,
+    as_served: Annotated[
+        bool, typer.Option("--as-served", help="Join what the online store answered at each row's moment.")
+    ] = False,
     explain_known: Annotated[
         bool, typer.Option("--explain-known", help="Count the cells that would differ on event time alone.")
     ] = False,
 ) -> None:
     """Join features to a spine as they were known at each row's moment, and remember how: a dataset with an id."""
+    if as_served and explain_known:
+        raise typer.BadParameter(
+            "it compares what was known with what had happened, whatever was online: give it without --as-served",
+            param_hint="--explain-known",
+        )
     check_one(service=service, features=features)
     _check_spine(spine)
     _check_out(out, spine)
     with call.client() as client:
         with _told_with_options(spine, timestamp):
             made = client.training_set(
-                spine, service=service, features=references(features), timestamp=timestamp, label=label
+                spine,
+                service=service,
+                features=references(features),
+                timestamp=timestamp,
+                label=label,
+                as_served=as_served,
             )
         _write(made, out)
-        data = {"id": made.id, "rows": made.rows, "sha256": made.sha256, "warnings": made.warnings, "out": out}
+        data = {**_told(made), "out": out}
         known = (
             client.explain_known(spine, service=service, features=references(features), timestamp=timestamp)
             if explain_known
@@ -96,6 +109,13 @@ def rebuild(
     call.output.answer(
         data, lambda: lines(f"equal: dataset {again.id[:12]} has {again.rows:,} rows and sha256 {again.sha256} again")
     )
+
+
+def _told(made: TrainingSet) -> dict[str, object]:
+    as_served = made.manifest["as_served"]
+    return {
+        "id": made.id, "rows": made.rows, "sha256": made.sha256, "as_served": as_served, "warnings": made.warnings
+    }  # fmt: skip
 
 
 def _known_lines(known: KnownReport) -> list[str]:

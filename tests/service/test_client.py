@@ -57,6 +57,27 @@ def test_a_training_set_is_the_spine_and_then_the_features_in_its_order(client: 
     assert (dataset.rows, dataset.manifest["label"], dataset.warnings) == (7, "late", (NULL_KEY,))
 
 
+def test_a_training_set_as_served_holds_nothing_from_before_anything_was_online(client: Client) -> None:
+    served = client.training_set(SPINE, service="shops_v1", label="late", as_served=True)
+
+    plain = pull(client)
+    assert (plain.manifest["as_served"], plain.manifest["served"]) == (False, None)
+    assert served.manifest["as_served"]
+    assert served.id != plain.id
+    at_now = [moment == NOW for moment in SPINE["event_timestamp"].to_pylist()]  # the only run was at NOW
+    visitors = plain.to_arrow()["shop_facts__visitors"].to_pylist()
+    orders = plain.to_arrow()["shop_orders__orders_7d"].to_pylist()
+    rows = served.to_arrow()
+    assert rows["shop_facts__visitors"].to_pylist() == [
+        v if now else None for v, now in zip(visitors, at_now, strict=True)
+    ]
+    assert rows["shop_orders__orders_7d"].to_pylist() == [
+        v if now else 0 for v, now in zip(orders, at_now, strict=True)
+    ]
+    assert "3 rows ask when 'shop_facts' was not online yet, and hold nothing of it" in served.warnings
+    assert client.rebuild(served.id).sha256 == served.sha256
+
+
 def test_what_event_time_alone_would_change_is_counted_by_feature(client: Client) -> None:
     report = client.explain_known(SPINE, service="shops_v1")
 
