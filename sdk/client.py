@@ -187,7 +187,8 @@ class Client:
         return _read_parquet(self._transport, log_requests.LoggedSpine(logged))
 
     def status(self) -> list[dict[str, Any]]:
-        """For each applied view, how far it is filled offline and online."""
+        """For each applied view, how far it is filled offline and online, and `true_publish_delay` beside the declared
+        `publish_delay`: how long what had become known waited until it was online, over the last runs."""
         return _list(self._transport.ask(requests.Status()))
 
     def catalog(self) -> dict[str, Any]:

@@ -1,16 +1,18 @@
-"""Status: for each applied view, how far it is filled offline and online."""
+"""Status: for each applied view, how far it is filled offline and online, and how late it gets there."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from featurestore.errors import SourceError
 from featurestore.graph.resolved import Graph, ResolvedView
 from featurestore.operations.outdated import outdated
+from featurestore.operations.publish_delay import RECENT_RUNS, PublishDelay, publish_delay
 from featurestore.operations.reach import answers_until
 from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.ports.online_store import OnlineTable, TableRead
+from featurestore.ports.publications import Published
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,8 @@ class ViewStatus:
 
     `late_rows`: how many rows arrived later than the view's declared lateness and are left out; None where it declares
     none, or its sources can not be read from here.
+
+    `publish_delay` is the declared one, `true_delay` that of the last runs; None where there are too few.
     """
 
     view: str
@@ -27,7 +31,14 @@ class ViewStatus:
     rows: int
     offline_to: datetime | None
     online_to: datetime | None
+    publish_delay: timedelta
     late_rows: int | None = None
+    true_delay: PublishDelay | None = None
+
+    @property
+    def exceeds_declared(self) -> bool:
+        """Whether serving knew less at some moments than training rows of them do."""
+        return self.true_delay is not None and self.true_delay.worst > self.publish_delay
 
 
 def view_statuses(graph: Graph, offline: OfflineSide, online: OnlineSide, *, now: datetime) -> tuple[ViewStatus, ...]:
@@ -36,7 +47,12 @@ def view_statuses(graph: Graph, offline: OfflineSide, online: OnlineSide, *, now
     markers = [answer.filled.to if answer.filled else None for answer in online.store.read(reads)] if reads else []
     found = zip(graph.views, markers, strict=True)
     return tuple(
-        replace(_status(view, offline, marker), late_rows=_late_rows(view, offline, now)) for view, marker in found
+        replace(
+            _status(view, offline, marker),
+            late_rows=_late_rows(view, offline, now),
+            true_delay=publish_delay(view, _recent(view, online)),
+        )
+        for view, marker in found
     )
 
 
@@ -44,7 +60,12 @@ def _status(view: ResolvedView, offline: OfflineSide, marker: datetime | None) -
     snapshot = offline.tables.snapshot(view.table)
     filled_to = offline.coverage.coverage(view.table).filled_to
     until = None if filled_to is None else answers_until(view, filled_to)
-    return ViewStatus(view.name, view.table, snapshot.version, snapshot.rows, until, marker)
+    return ViewStatus(view.name, view.table, snapshot.version, snapshot.rows, until, marker, view.publish_delay)
+
+
+def _recent(view: ResolvedView, online: OnlineSide) -> Published:
+    """A wait is told by two runs."""
+    return online.publications.published(online.address, view.table, newest=RECENT_RUNS + 1)
 
 
 def _late_rows(view: ResolvedView, offline: OfflineSide, now: datetime) -> int | None:

@@ -9,6 +9,7 @@ from featurestore.graph.resolved import Column, Graph, ResolvedFeature, Resolved
 from featurestore.graph.selection import service_features
 from featurestore.operations.explain_known import KnownReport
 from featurestore.operations.skew import FeatureSkew, SkewExample, SkewReport
+from featurestore.operations.publish_delay import PublishDelay
 from featurestore.operations.status import ViewStatus
 from featurestore.ports.state import AppliedGraph, ColumnProfile, Manifest, PinnedTable
 from featurestore.service.wire import Document, Json, duration_json, moment_json, value_json
@@ -107,6 +108,17 @@ def status_document(status: ViewStatus) -> Document:
         "offline_to": moment_json(status.offline_to),
         "online_to": moment_json(status.online_to),
         "late_rows": status.late_rows,
+        "publish_delay": duration_json(status.publish_delay),
+        "true_publish_delay": None if status.true_delay is None else _delay_document(status.true_delay),
+        "exceeds_declared": status.exceeds_declared,
+    }
+
+
+def _delay_document(delay: PublishDelay) -> Document:
+    return {
+        "median_seconds": delay.median.total_seconds(),
+        "worst_seconds": delay.worst.total_seconds(),
+        "runs": delay.runs,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -99,8 +100,28 @@ def test_a_training_set_as_served_holds_what_was_answered_and_a_plain_one_does_n
         assert served.id != plain.id
 
 
-def test_a_dataset_as_served_comes_back_to_the_byte_after_further_runs(lived: tuple[SmallProject, Asked]) -> None:
-    small, answered = lived
+def test_status_tells_the_true_publish_delay_beside_the_declared_one(lived: tuple[SmallProject, Asked]) -> None:
+    small, _ = lived
+
+    with connected(small.folder, "path") as here, connected(small.folder, "http") as there:
+        status = {one["view"]: one for one in here.status()}
+        assert there.status() == here.status()
+    told = done("status", "--project", small.folder)
+
+    facts, orders = status["shop_facts"], status["shop_orders"]
+    hours = 3600.0
+    assert facts["true_publish_delay"] == {"median_seconds": 3 * hours, "worst_seconds": 3 * hours, "runs": 4}
+    assert orders["true_publish_delay"] == {"median_seconds": 2 * hours, "worst_seconds": 2 * hours, "runs": 4}
+    assert (facts["publish_delay"], facts["exceeds_declared"]) == ("0s", True)
+    assert "'shop_facts' took up to 3h until it was online, and declares a publish_delay of 0s." in told.out
+    assert "knownat training-set --as-served" in told.out
+
+
+def test_a_dataset_as_served_comes_back_to_the_byte_after_further_runs(
+    lived: tuple[SmallProject, Asked], tmp_path: Path
+) -> None:
+    answered = lived[1]
+    small = SmallProject(shutil.copytree(lived[0].folder, tmp_path / "shops"))
     with at(small, NOW + 13 * HOUR) as project:
         before = project.client.training_set(spine_of(answered), service="shops_v1", as_served=True)
 
