@@ -17,6 +17,8 @@ from featurestore.adapters.local_objects import LocalObjects
 from featurestore.adapters.local_table_files import LocalTableFiles
 from featurestore.errors import DatasetGone, DatasetInUse, UnknownName
 from featurestore.operations.garbage import Garbage, GarbageKind, GarbagePlan
+from featurestore.ports.publications import Published
+from registry.wiring import open_project as wire_folder
 from sdk import open_project
 from sdk.project import Project
 from tests.command import done, knownat
@@ -135,6 +137,27 @@ def test_what_only_a_deleted_dataset_pinned_is_freed(project: Project, small: Sm
     with pytest.raises(UnknownName):
         project.client.rebuild(dataset)
     assert project.verify(deep=True).damages == ()
+
+
+def test_when_a_table_was_online_is_forgotten_with_it(project: Project, small: SmallProject) -> None:
+    table = next(one["table"] for one in project.client.status() if one["view"] == "shop_orders")
+    before = published(small, table)
+    small.redefine('every="1h"', 'every="2h"')
+    list(project.apply())
+
+    freed = collected(project)
+
+    assert (GarbageKind.ONLINE, table) in freed
+    assert (len(before.runs), published(small, table)) == (1, Published())
+
+
+def published(small: SmallProject, table: str) -> Published:
+    wired = wire_folder(small.folder)
+    try:
+        online = wired.features.online
+        return online.publications.published(online.address, table)
+    finally:
+        wired.close()
 
 
 def test_going_back_to_a_definition_whose_table_was_freed_fills_it_again(project: Project, small: SmallProject) -> None:

@@ -112,7 +112,10 @@ def watched_project(wired: WiredProject, watch: Watch) -> WiredProject:
         coverage=seen("coverage", features.offline.coverage),
     )
     online = replace(
-        features.online, store=seen("store", features.online.store), progress=seen("progress", features.online.progress)
+        features.online,
+        store=seen("store", features.online.store),
+        progress=seen("progress", features.online.progress),
+        publications=seen("publications", features.online.publications),
     )
     datasets, objects = seen("datasets", registry.datasets), seen("objects", registry.objects)
     return replace(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -26,6 +27,7 @@ class Outcome:
     rows: Mapping[str, tuple[str, ...]]
     covered: Mapping[str, str]
     online: str
+    published: Mapping[str, datetime]
     datasets: tuple[tuple[str, int], ...]
     models: tuple[str, ...]
 
@@ -37,7 +39,7 @@ def outcome(folder: Path, step: Step, settings: Mapping[str, object]) -> Outcome
         _check_models(project, wired)
         applied = wired.features.project.catalog.current()
         assert applied is not None
-        offline = wired.features.offline
+        offline, online = wired.features.offline, wired.features.online
         served = project.client.online(service="shops_v1", entities=SHOPS)
         found = [project.client.rebuild(str(dataset["id"])) for dataset in project.client.datasets()]
         return Outcome(
@@ -46,6 +48,10 @@ def outcome(folder: Path, step: Step, settings: Mapping[str, object]) -> Outcome
             online=repr(
                 [(column.name, column.values, column.statuses, column.event_timestamps) for column in served.details]
             ),
+            published={
+                view.table: max(run.filled_to for run in online.publications.published(online.address, view.table).runs)
+                for view in applied.graph.views
+            },
             datasets=tuple((dataset.sha256, dataset.rows) for dataset in found),
             models=tuple(
                 repr((version["artifact"], version["features"], version["dataset"] is not None))

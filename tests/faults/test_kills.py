@@ -55,6 +55,8 @@ NAMED = [
     ("advance", Fault("store.write", after=True)),
     ("advance", Fault("store.finish", 2)),
     ("advance", Fault("store.finish", after=True)),
+    ("advance", Fault("publications.record")),
+    ("advance", Fault("publications.record", 2, after=True)),
     ("advance", Fault("progress.record")),
     ("change", Fault("tables.replace", 2, after=True)),
     ("change", Fault("store.finish", after=True)),
