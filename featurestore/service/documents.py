@@ -8,8 +8,8 @@ from featurestore.graph.lineage import LineageTree
 from featurestore.graph.resolved import Column, Graph, ResolvedFeature, ResolvedSource, ResolvedView, ServiceEntry
 from featurestore.graph.selection import service_features
 from featurestore.operations.explain_known import KnownReport
-from featurestore.operations.skew import FeatureSkew, SkewExample, SkewReport
 from featurestore.operations.publish_delay import PublishDelay
+from featurestore.operations.skew import FeatureSkew, SkewExample, SkewReport
 from featurestore.operations.status import ViewStatus
 from featurestore.ports.state import AppliedGraph, ColumnProfile, Manifest, PinnedTable
 from featurestore.service.wire import Document, Json, duration_json, moment_json, value_json
