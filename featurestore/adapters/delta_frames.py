@@ -2,12 +2,14 @@
 
 A push is one file and one commit. The key is an application transaction of that commit, which delta-rs does not look
 at by itself: it is looked up in the very table object that commits, so that of two pushes of one key the later one
-fails, looks again, and finds the rows there. Files and log are synced before a push is reported.
+fails, looks again, and finds the rows there. Files and log are synced before a push is reported. A file's name begins
+with the digest of its key, so that what was pushed under a key can be read again.
 """
 
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from time import time
 from uuid import uuid4
@@ -20,7 +22,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, CommitProperties, Transaction
 
 from featurestore.adapters.delta_source import DatedTable, table_snapshot
-from featurestore.adapters.durable import sync
+from featurestore.adapters.durable import sync, sync_checkpoint
 from featurestore.adapters.event_times import as_moment
 from featurestore.errors import ConcurrentChange, InvalidRequest, SourceError
 from featurestore.graph.arrow_types import arrow_type
@@ -29,8 +31,13 @@ from featurestore.ports.frames import Pushed
 from featurestore.ports.source_reader import SourceSnapshot
 from featurestore.spec.source import FrameSource
 
-_ATTEMPTS = 20
-_NEVER_FORGET = {"delta.logRetentionDuration": "interval 36500 days", "delta.enableExpiredLogCleanup": "false"}
+_ATTEMPTS = 100
+_CONFIGURATION = {
+    "delta.logRetentionDuration": "interval 36500 days",
+    "delta.enableExpiredLogCleanup": "false",
+    # delta-rs then writes what the log says so far into one file: opening reads that and the few entries after it.
+    "delta.checkpointInterval": "20",
+}
 
 
 class DeltaFrames:
@@ -56,11 +63,31 @@ class DeltaFrames:
                 if file is not None:
                     file.unlink()
                 return _repeated(source, key, rows, (int(pushed), int(table.version())))
-            file = file or _written(self._path(source), rows)
+            file = file or _written(self._path(source), rows, key)
             if _committed(table, file, (source, rows, key)):
+                version = int(table.version()) + 1  # it was not tried again, so it followed the one that was opened
+                sync_checkpoint(self._path(source) / "_delta_log", version)
                 sync(self._path(source) / "_delta_log")
-                return Pushed(source.name, key, rows.num_rows, str(self._open(source).version()), is_new=True)
+                return Pushed(source.name, key, rows.num_rows, str(version), is_new=True)
         raise ConcurrentChange(f"Others push to '{source.name}' all the time. Nothing was written; push it again.")
+
+    def kept(self, source: FrameSource, key: str) -> pa.Table | None:
+        if not self._exists(source):
+            return None
+        table = self._open(source)
+        if table.transaction_version(_application(key)) is None:
+            return None
+        paths = pa.table(table.get_add_actions())["path"].to_pylist()
+        files = [path for path in paths if path.startswith(_file_prefix(key))]
+        if not files:
+            raise SourceError(
+                f"source '{source.name}': '{key}' was pushed before rows were kept by their keys. They are durable: "
+                "run `knownat run --due` to see them in its views."
+            )
+        try:
+            return pq.read_table(self._path(source) / files[0], partitioning=None).cast(_schema(source))
+        except (pa.ArrowException, OSError) as error:
+            raise SourceError(f"source '{source.name}': what was pushed as '{key}' can not be read: {error}") from error
 
     def _create(self, source: FrameSource) -> None:
         path = self._path(source)
@@ -68,7 +95,7 @@ class DeltaFrames:
             return
         path.mkdir(parents=True, exist_ok=True)
         try:
-            DeltaTable.create(str(path), schema=_schema(source), mode="ignore", configuration=_NEVER_FORGET)
+            DeltaTable.create(str(path), schema=_schema(source), mode="ignore", configuration=_CONFIGURATION)
         except CommitFailedError:
             if not self._exists(source):  # otherwise another process created it in the same moment
                 raise
@@ -119,8 +146,12 @@ def _repeated(source: FrameSource, key: str, rows: pa.Table, found: tuple[int, i
     return Pushed(source.name, key, before, str(version), is_new=False)
 
 
-def _written(folder: Path, rows: pa.Table) -> Path:
-    file = folder / f"{uuid4().hex}.parquet"
+def _file_prefix(key: str) -> str:
+    return f"{sha256(key.encode()).hexdigest()[:32]}-"
+
+
+def _written(folder: Path, rows: pa.Table, key: str) -> Path:
+    file = folder / f"{_file_prefix(key)}{uuid4().hex}.parquet"
     pq.write_table(rows, file, compression="zstd")
     sync(file)
     sync(folder)

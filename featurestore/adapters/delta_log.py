@@ -17,6 +17,8 @@ from featurestore.ports.commits import AddedFile, TableChange
 from featurestore.ports.table_files import LogEntry
 
 LOG_FOLDER = "_delta_log"
+AMENDMENT = "knownat.amendment"
+"""The application transaction of commits that no fill made."""
 _ENTRY = re.compile(r"(\d{20})\.json")
 _REMEDY = "Run `knownat verify`: it says what is touched, and how to mend it."
 
@@ -51,7 +53,7 @@ class DeltaLog:
             raise _not_whole(table, version, content) from error
         if not actions:  # no commit is without any
             raise _not_whole(table, version, content)
-        return TableChange(version, text, added, removed)
+        return TableChange(version, text, added, removed, is_amendment=any(map(_amends, actions)))
 
     def restore(self, table: str, version: int, content: str) -> None:
         file = self._file(table, version)
@@ -91,6 +93,10 @@ def _removed(actions: list[dict[str, Any]]) -> Iterator[str]:
     for action in actions:
         if "remove" in action:
             yield unquote(action["remove"]["path"])
+
+
+def _amends(action: dict[str, Any]) -> bool:
+    return bool(action.get("txn", {}).get("appId") == AMENDMENT)
 
 
 def _not_whole(table: str, version: int, content: bytes) -> TableDamaged:

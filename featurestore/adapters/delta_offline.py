@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from time import time
@@ -21,7 +22,8 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
 from featurestore.adapters.delta_errors import delta_reason
-from featurestore.adapters.durable import sync
+from featurestore.adapters.delta_log import AMENDMENT, LOG_FOLDER
+from featurestore.adapters.durable import sync, sync_checkpoint
 from featurestore.errors import ConcurrentChange, DatasetGone, NotApplied, StoreUnavailable
 from featurestore.intervals import DAY, Interval, floor_to
 from featurestore.ports.engine import DataFile, ParquetFiles
@@ -32,10 +34,20 @@ _CONFIGURATION = {
     "delta.logRetentionDuration": "interval 36500 days",
     "delta.deletedFileRetentionDuration": "interval 36500 days",
     "delta.enableExpiredLogCleanup": "false",
+    # Pushes make many commits: delta-rs writes what the log says so far into one file, which is opened instead.
+    "delta.checkpointInterval": "20",
 }
 
 _SIZE = "knownat.size"
 """The property of a column of lists that says how many items each has."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What a commit does: `removed` are live files as the log tells them."""
+
+    added: tuple[DataFile, ...]
+    removed: list[dict[str, Any]]
 
 
 class DeltaOfflineStore:
@@ -78,33 +90,36 @@ class DeltaOfflineStore:
             return self._replace(table, days, files, based_on)
 
     def _replace(self, table: str, days: Interval, files: tuple[DataFile, ...], based_on: int) -> int:
-        path = self._path(table)
         delta = self._open(table, based_on)
-        removed = [
-            RemoveAction(
-                path=str(row["path"]), data_change=True, deletion_timestamp=_now_milliseconds(),
-                partition_values={DAY_COLUMN: _text(row["partition"])}, size=row["size_bytes"],
-            )
-            for row in _added(delta)
-            if _inside(row["partition"], days)
-        ]  # fmt: skip
-        for file in files:
+        replaced = [row for row in _added(delta) if _inside(row["partition"], days)]
+        return self._committed(table, delta, _Change(files, replaced), _one_writer(delta))
+
+    def amend(self, table: str, added: tuple[DataFile, ...], removed: tuple[str, ...], *, based_on: int) -> int:
+        with _our_errors(self._path(table)):
+            delta = self._open(table, based_on)
+            gone = {str(Path(path).relative_to(self._path(table))) for path in removed}
+            leaving = [row for row in _added(delta) if str(row["path"]) in gone]
+            if len(leaving) < len(gone):
+                raise _changed_meanwhile(table)
+            return self._committed(table, delta, _Change(added, leaving), _one_writer(delta, AMENDMENT))
+
+    def _committed(self, table: str, delta: DeltaTable, change: _Change, properties: CommitProperties) -> int:
+        path = self._path(table)
+        for file in change.added:
             sync(path / file.path)
-        for folder in {(path / file.path).parent for file in files}:
+        for folder in {(path / file.path).parent for file in change.added}:
             sync(folder)
         sync(path)
-        if not files and not removed:
-            return based_on
+        if not change.added and not change.removed:
+            return int(delta.version())
         try:
             delta.create_write_transaction(
-                [*(_add(file) for file in files), *removed], mode="append", schema=delta.schema(),
-                partition_by=[DAY_COLUMN], commit_properties=_one_writer(delta),
+                [*map(_add, change.added), *map(_remove, change.removed)], mode="append", schema=delta.schema(),
+                partition_by=[DAY_COLUMN], commit_properties=properties,
             )  # fmt: skip
         except CommitFailedError as error:
-            raise ConcurrentChange(
-                f"Another process changed the table {table} at the same time. Nothing was written; run it again."
-            ) from error
-        committed = based_on + 1  # a table object opened at a version stays at it; any other writer is a conflict
+            raise _changed_meanwhile(table) from error
+        committed = int(delta.version()) + 1  # opened at a version it stays at it; any other writer is a conflict
         _sync_log(path, committed)
         return committed
 
@@ -177,9 +192,23 @@ def _add(file: DataFile) -> AddAction:
     )
 
 
-def _one_writer(delta: DeltaTable) -> CommitProperties:
+def _remove(row: dict[str, Any]) -> RemoveAction:
+    return RemoveAction(
+        path=str(row["path"]), data_change=True, deletion_timestamp=_now_milliseconds(),
+        partition_values={DAY_COLUMN: _text(row["partition"])}, size=row["size_bytes"],
+    )  # fmt: skip
+
+
+def _one_writer(delta: DeltaTable, *more: str) -> CommitProperties:
     """Makes two commits from one snapshot conflict even if neither removes a file: both would add the same rows."""
-    return CommitProperties(app_transactions=[Transaction("knownat", int(delta.version()) + 1)])
+    version = int(delta.version()) + 1
+    return CommitProperties(app_transactions=[Transaction(application, version) for application in ("knownat", *more)])
+
+
+def _changed_meanwhile(table: str) -> ConcurrentChange:
+    return ConcurrentChange(
+        f"Another process changed the table {table} at the same time. Nothing was written; run it again."
+    )
 
 
 def _now_milliseconds() -> int:
@@ -200,6 +229,7 @@ def _our_errors(path: Path) -> Iterator[None]:
 
 
 def _sync_log(path: Path, version: int) -> None:
-    log = path / "_delta_log"
+    log = path / LOG_FOLDER
+    sync_checkpoint(log, version)
     sync(log / f"{version:020d}.json")
     sync(log)

@@ -13,3 +13,12 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_checkpoint(log: Path, version: int) -> None:
+    """Sync the checkpoint that delta-rs may have written with the commit of this version: readers take it for the log
+    that it stands for."""
+    if checkpoints := list(log.glob(f"{version:020d}.checkpoint*")):
+        for file in (*checkpoints, log / "_last_checkpoint"):
+            sync(file)
+        sync(log)

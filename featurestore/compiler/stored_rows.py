@@ -103,17 +103,23 @@ def _whole(view: ResolvedView, name: str, dtype: DType) -> exp.Expr:
     return exp.Case(ifs=[exp.If(this=lacking, true=function("ERROR", exp.Literal.string(message)))], default=value)
 
 
+def value_order(view: ResolvedView) -> list[exp.Ordered]:
+    """Which of several rows of one key, event and known timestamp stays: the first in this order, which is one of the
+    data alone, whatever the files and threads. A zero's sign is part of it, since -0.0 = 0.0: also within lists, whose
+    text has it."""
+    signs = [function("SIGNBIT", column(value.name)) for value in view.stored_values if value.dtype.is_float]
+    signs += [cast(column(value.name), DType.STRING) for value in view.stored_values if value.dtype.holds_floats]
+    names = [value.name for value in view.stored_values]
+    order = [exp.Ordered(this=column(name), desc=True, nulls_first=False) for name in names]
+    return order + [exp.Ordered(this=sign, nulls_first=False) for sign in signs]
+
+
 def _distinct_rows(view: ResolvedView, rows: exp.Select) -> exp.Select:
-    """One row for each key, event and known timestamp. Of several, the last in the order of the values stays: an order
-    of the data alone, whatever the files and threads. A zero's sign is part of it, since -0.0 = 0.0: also within lists,
-    whose text has it."""
+    """One row for each key, event and known timestamp."""
     keys = [key.name for key in view.keys]
     identity = columns([*keys, EVENT_TIMESTAMP, KNOWN_AT])
     names = [value.name for value in view.stored_values]
-    signs = [function("SIGNBIT", column(value.name)) for value in view.stored_values if value.dtype.is_float]
-    signs += [cast(column(value.name), DType.STRING) for value in view.stored_values if value.dtype.holds_floats]
-    order = [exp.Ordered(this=column(name), desc=True, nulls_first=False) for name in names]
-    order += [exp.Ordered(this=sign, nulls_first=False) for sign in signs]
+    order = value_order(view)
     ranked = exp.Window(
         this=exp.RowNumber(), partition_by=identity, order=exp.Order(expressions=order) if order else None
     )

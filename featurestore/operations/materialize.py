@@ -75,8 +75,7 @@ def materialize(
         return Materialized(view.name, since, 0, 0)
     began_at = online.clock()
     # Begun before the table is opened: what is pushed from now on belongs to this generation, and stays.
-    keeps = None if view.ttl is None else view.ttl + _SLACK
-    fill = online.store.begin(FillRequest(table, now, since is None, until - view.publish_delay, keeps))
+    fill = online.store.begin(FillRequest(table, now, since is None, until - view.publish_delay, kept_online(view)))
     snapshot = open_table(view.table, offline, days=days_read(view, since=since, until=until))
     with _newest(view, snapshot.files, offline, since=since, until=until) as rows:
         count = online.store.write(fill, rows)
@@ -87,6 +86,11 @@ def materialize(
     done = Materialization(view.table, until, coverage.version, count.written, now)
     online.progress.record(online.address, done, after=last)
     return Materialized(view.name, until, count.written, count.kept)
+
+
+def kept_online(view: ResolvedView) -> timedelta | None:
+    """How long after it happened the online store keeps a row of the view; None: for ever."""
+    return None if view.ttl is None else view.ttl + _SLACK
 
 
 def _newest(

@@ -29,6 +29,8 @@ class TableChange:
     content: str
     added: tuple[AddedFile, ...]
     removed: tuple[str, ...]
+    is_amendment: bool = False
+    """Whether it was made by `OfflineStore.amend`: no day was filled by it."""
 
 
 @dataclass(frozen=True, slots=True)

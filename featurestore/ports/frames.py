@@ -27,3 +27,7 @@ class FrameStore(Protocol):
         """Keep rows that have exactly the source's columns. The same key again changes nothing; with another number of
         rows, it raises InvalidRequest."""
         ...
+
+    def kept(self, source: FrameSource, key: str) -> pa.Table | None:
+        """The rows that are kept under the key, in the source's columns and their order; None where there are none."""
+        ...

@@ -47,6 +47,15 @@ class OfflineStore(Protocol):
         """
         ...
 
+    def amend(self, table: str, added: tuple[DataFile, ...], removed: tuple[str, ...], *, based_on: int) -> int:
+        """Add files to the table and take others away, by their paths in a snapshot, in one commit; return the new
+        version. The commit says that it is none of a fill: what it brings lies in a source, too.
+
+        Durable when it returns. Raises ConcurrentChange when the table has another version than `based_on` by now:
+        nothing was changed then.
+        """
+        ...
+
     def snapshot(self, table: str, *, version: int | None = None, days: Interval | None = None) -> Snapshot:
         """The table at `version` (default: the newest), with only the files of `days` if given.
 

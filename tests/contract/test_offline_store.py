@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from sqlglot import exp, parse_one
 
+from featurestore.adapters.delta_log import DeltaLog
 from featurestore.adapters.delta_offline import DeltaOfflineStore
 from featurestore.adapters.duckdb_engine import DuckDBEngine
 from featurestore.errors import ConcurrentChange, DatasetGone, NotApplied
@@ -283,6 +285,56 @@ def test_writers_that_run_it_again_all_get_their_turn(created: OfflineStore, eng
         list(threads.map(persist, range(1, 9)))
 
     assert (created.snapshot(TABLE).version, tails_in(created.snapshot(TABLE))) == (8, "a" * 8)
+
+
+def test_an_amendment_adds_files_beside_those_that_are_there(created: OfflineStore, engine: DuckDBEngine) -> None:
+    put(engine, created, days(1, 2), {1: "a", 2: "b"})
+
+    version = created.amend(TABLE, written(engine, created, {1: "c", 3: "d"}), (), based_on=1)
+
+    assert (version, tails_in(created.snapshot(TABLE))) == (2, "abcd")
+    assert tails_in(created.snapshot(TABLE, version=1)) == "ab"
+
+
+def test_an_amendment_takes_files_away_by_their_paths(created: OfflineStore, engine: DuckDBEngine) -> None:
+    put(engine, created, days(1, 2), {1: "a", 2: "b"})
+    first = created.snapshot(TABLE, days=days(1, 1)).files.paths
+
+    created.amend(TABLE, written(engine, created, {1: "ac"}), first, based_on=1)
+
+    assert tails_in(created.snapshot(TABLE)) == "abc"
+    with pytest.raises(ConcurrentChange):
+        created.amend(TABLE, written(engine, created, {1: "x"}), first, based_on=2)
+
+
+def test_the_log_tells_amendments_from_fills(created: OfflineStore, engine: DuckDBEngine, folder: Path) -> None:
+    put(engine, created, days(1, 1), {1: "a"})
+    created.amend(TABLE, written(engine, created, {1: "b"}), (), based_on=1)
+
+    assert [DeltaLog(folder).change(TABLE, version).is_amendment for version in (0, 1, 2)] == [False, False, True]
+
+
+def test_who_amends_and_who_replaces_at_once_do_not_both_win(created: OfflineStore, engine: DuckDBEngine) -> None:
+    looked = put(engine, created, days(1, 1), {1: "a"})
+    created.amend(TABLE, written(engine, created, {2: "b"}), (), based_on=looked)
+
+    with pytest.raises(ConcurrentChange):
+        created.amend(TABLE, written(engine, created, {2: "c"}), (), based_on=looked)
+    with pytest.raises(ConcurrentChange):
+        created.replace(TABLE, days(1, 1), written(engine, created, {1: "x"}), based_on=looked)
+    assert tails_in(created.snapshot(TABLE)) == "ab"
+
+
+def test_opening_stays_by_checkpoint_however_many_commits_there_are(
+    created: OfflineStore, engine: DuckDBEngine, folder: Path
+) -> None:
+    for version in range(45):
+        created.amend(TABLE, written(engine, created, {1: "a"}), (), based_on=version)
+
+    log = next(folder.rglob("_delta_log"))
+    assert json.loads((log / "_last_checkpoint").read_text())["version"] >= 40 - 1
+    assert len(DeltaLog(folder).versions(TABLE)) == 46
+    assert tails_in(created.snapshot(TABLE)) == "a" * 45
 
 
 def test_a_file_that_was_removed_is_named(created: OfflineStore, engine: DuckDBEngine) -> None:

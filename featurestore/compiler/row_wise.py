@@ -1,0 +1,28 @@
+"""Which views take each row of their one source by itself: pushed rows are then all that is needed to compute them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from sqlglot import exp
+
+from featurestore.compiler.event_days import dated_sources
+from featurestore.compiler.stored_rows import view_rows
+from featurestore.graph.resolved import ResolvedView
+
+
+@lru_cache(maxsize=1024)
+def is_row_wise(view: ResolvedView) -> bool:
+    """Whether the view is row-level, and its query projects and filters one source, with its own event timestamp."""
+    if view.is_windowed or view.upstreams or len(view.sources) != 1:
+        return False
+    if dated_sources(view) != {view.sources[0].name}:
+        return False
+    tree = view_rows(view)
+    return not any(tree.find_all(exp.Join)) and all(map(_feeds_a_select, tree.find_all(exp.Query)))
+
+
+def _feeds_a_select(query: exp.Query) -> bool:
+    """Whether a query is the outermost one or what another one selects from, and not a value within it."""
+    parent = query.parent
+    return parent is None or isinstance(parent, exp.From | exp.CTE | exp.Subquery)

@@ -1,0 +1,109 @@
+"""A frame in exactly the columns and types that a frame source declares, and whether two frames hold the same rows.
+
+A table would cast what is nearly right (2.7 into an integer column becomes 2), so that is refused here. Only what
+changes no value is let through: another way of packing text, other units of a timestamp, a column of nulls alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from featurestore.errors import InvalidRequest
+from featurestore.graph.arrow_types import arrow_type
+from featurestore.spec.source import FrameSource
+
+
+def fitted_frame(source: FrameSource, frame: pa.Table) -> pa.Table:
+    """The frame in exactly the source's columns and types. Raises InvalidRequest with all that does not fit."""
+    if problems := list(_problems(source, frame)):
+        listing = "\n".join(f"  {problem}" for problem in problems)
+        raise InvalidRequest(f"The frame does not fit source '{source.name}' ({source.declared_at}):\n{listing}")
+    return _fitted(source, frame)
+
+
+def check_same_rows(source: FrameSource, frame: pa.Table, kept: pa.Table, key: str) -> None:
+    """Raises InvalidRequest where the rows that come under a key are not those that were kept under it. A known
+    timestamp that they do not bring says nothing."""
+    if source.known_at is not None and source.known_at not in frame.column_names:
+        frame = frame.append_column(source.known_at, kept[source.known_at]) if len(frame) == len(kept) else frame
+    differing = list(_differing(source, frame, kept))
+    if differing:
+        raise InvalidRequest(
+            f"The key '{key}' was pushed to '{source.name}' before, with other rows ({', '.join(differing)}). A key "
+            "names one piece of data: push corrections under another key."
+        )
+
+
+def _differing(source: FrameSource, frame: pa.Table, kept: pa.Table) -> Iterator[str]:
+    if len(frame) != len(kept):
+        yield f"{len(kept):,} rows then, {len(frame):,} now"
+        return
+    rows = fitted_frame(source, frame)
+    for name in kept.column_names:
+        if not _is_same(rows[name].combine_chunks(), kept[name].combine_chunks()):
+            yield f"another '{name}'"
+
+
+def _is_same(left: pa.Array, right: pa.Array) -> bool:
+    """To the bit: NaN is NaN, and 0.0 is not -0.0."""
+    if isinstance(left, pa.ChunkedArray) or isinstance(right, pa.ChunkedArray):  # of no rows, or too large for one
+        left, right = pa.concat_arrays(left.chunks), pa.concat_arrays(right.chunks)
+    if pa.types.is_list(left.type) or pa.types.is_fixed_size_list(left.type):
+        lengths = pc.list_value_length(left).equals(pc.list_value_length(right))
+        return lengths and _is_same(left.flatten(), right.flatten())
+    if pa.types.is_floating(left.type):
+        bits = pa.int64() if left.type == pa.float64() else pa.int32()
+        left, right = (pc.if_else(pc.is_null(one), None, one.view(bits)) for one in (left, right))
+    return bool(left.equals(right))
+
+
+def _problems(source: FrameSource, frame: pa.Table) -> Iterator[str]:
+    declared = dict(source.columns)
+    for name in frame.column_names:
+        if name not in declared:
+            yield f"column '{name}' is not declared; drop it, or declare it"
+        elif frame.column_names.count(name) > 1:
+            yield f"column '{name}' is there twice"
+    for name, dtype in source.columns:
+        if name not in frame.column_names:
+            yield f"column '{name}' ({dtype.value}) is missing"
+        elif frame.column_names.count(name) == 1:
+            found = frame.schema.field(name).type
+            if not _holds_the_same(found, arrow_type(dtype)):
+                yield f"column '{name}' is {found} and is declared as {dtype.value}; convert it before it is pushed"
+            elif not _fits(frame[name], arrow_type(dtype)):
+                yield f"column '{name}' has values finer than microseconds; round them before they are pushed"
+            elif name in (source.event_timestamp, source.known_at) and frame[name].null_count:
+                yield f"{frame[name].null_count} rows have no '{name}', and could never be a value: leave them out"
+
+
+def _holds_the_same(found: pa.DataType, declared: pa.DataType) -> bool:
+    """Whether every value of one type is the same value of the other."""
+    if pa.types.is_dictionary(found):
+        return _holds_the_same(found.value_type, declared)
+    if pa.types.is_null(found) or found == declared:
+        return True
+    if pa.types.is_string(declared):
+        return bool(pa.types.is_large_string(found) or pa.types.is_string_view(found))
+    return bool(pa.types.is_timestamp(declared) and pa.types.is_timestamp(found))
+
+
+def _fitted(source: FrameSource, frame: pa.Table) -> pa.Table:
+    columns = {name: _cast(frame[name], arrow_type(dtype)) for name, dtype in source.columns}
+    return pa.table(columns)
+
+
+def _fits(column: pa.ChunkedArray, kind: pa.DataType) -> bool:
+    try:
+        _cast(column, kind)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """A timestamp without a zone is read as UTC."""
+    return column.cast(kind, safe=True)

@@ -1,0 +1,81 @@
+"""Bring rows that were pushed into the online store, as far as they are visible by now, and say what is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from featurestore.errors import ConcurrentChange, StoreRefused, StoreUnavailable
+from featurestore.graph.resolved import ResolvedView
+from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
+from featurestore.intervals import show_moment
+from featurestore.operations.materialize import kept_online
+from featurestore.operations.sides import OnlineSide
+from featurestore.ports.online_store import FillRequest, OnlineTable, TableRead
+
+_TURNS = 3
+
+
+class OnlineState(Enum):
+    """NOW: what is visible is online. LATER: nothing is wrong, and a materialization at or after `online_from` brings
+    the rows. NOT_MATERIALIZED: the view was never brought online. UNAVAILABLE: the store did not take the rows; pushing
+    again, or the next `run --due`, brings them."""
+
+    NOW = "now"
+    LATER = "later"
+    NOT_MATERIALIZED = "not_materialized"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class BroughtOnline:
+    state: OnlineState
+    online_from: datetime | None = None
+    """With LATER: the moment from which on the last of the rows can be online."""
+    reason: str | None = None
+    """Why they are not online now, and what to do."""
+
+
+def bring_online(view: ResolvedView, rows: pa.Table, now: datetime, online: OnlineSide) -> BroughtOnline:
+    """Write those of a row-level view's rows that are visible `now`. Whatever the store does, nothing is raised: the
+    rows are durable, and writing them again finishes the job."""
+    table = OnlineTable.of(view)
+    visible_from = _visible_from(view, rows)
+    visible = rows.filter(pc.less_equal(visible_from, pa.scalar(now)))
+    try:
+        if online.store.read([TableRead(table, [])])[0].filled is None:
+            told = f"View '{view.name}' is not in the online store: run `knownat materialize {view.name}`."
+            return BroughtOnline(OnlineState.NOT_MATERIALIZED, reason=told)
+        _write(FillRequest(table, now, keeps=kept_online(view)), visible, online)
+    except (StoreUnavailable, StoreRefused, ConcurrentChange) as error:
+        told = f"The rows are durable and not online yet. {error.message} Then push them again under the same key."
+        return BroughtOnline(OnlineState.UNAVAILABLE, reason=told)
+    last = pc.max(visible_from).as_py()
+    if last is not None and last > now:
+        told = f"Rows are visible from {show_moment(last)}: `knownat run --due` then brings them online."
+        return BroughtOnline(OnlineState.LATER, last, told)
+    return BroughtOnline(OnlineState.NOW)
+
+
+def _write(fill: FillRequest, rows: pa.Table, online: OnlineSide) -> None:
+    """Never finished: others say how far the table is filled. A copy of every key that begins meanwhile ends our turn,
+    and may have read the table before the rows were in it: they are written in its turn then."""
+    for attempt in range(_TURNS):
+        try:
+            online.store.write(online.store.begin(fill), rows.to_reader())
+        except ConcurrentChange:
+            if attempt == _TURNS - 1:
+                raise
+        else:
+            return
+
+
+def _visible_from(view: ResolvedView, rows: pa.Table) -> pa.ChunkedArray:
+    """When each row is online, as `compiler/visibility.py` has it."""
+    published = pc.add(rows[KNOWN_AT], pa.scalar(view.publish_delay, pa.duration("us")))
+    happened = rows[EVENT_TIMESTAMP]
+    return pc.if_else(pc.greater(happened, published), happened, published)
