@@ -152,6 +152,7 @@ def served_features(store: FeatureStore) -> ServedFeatures:
         offline=store.offline,
         online=store.online,
         archive=store.archive,
+        frames=store.frames,
         lookups=PreparedLookups(catalog, NoModels()),
         readers=LoopReaders(store.open_reader),
         lineage=lambda urn, direction: lineage_tree(lineage_edges(catalog, datasets), urn, direction),

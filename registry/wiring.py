@@ -58,6 +58,7 @@ def served_project(project: WiredProject) -> ServedProject:
         offline=features.offline,
         online=features.online,
         archive=features.archive,
+        frames=features.frames,
         lookups=PreparedLookups(catalog, RegisteredModelFeatures(registry)),
         readers=LoopReaders(features.open_reader),
         lineage=lambda urn, direction: read_lineage(urn, direction, catalog, registry),

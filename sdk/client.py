@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -16,10 +16,11 @@ import pyarrow.parquet as pq
 from sdk import log_requests, requests
 from sdk.audits import AuditReport, AuditResult, audit_report, audit_result
 from sdk.documents import known_report, lineage_tree, model_version, registered_model
+from sdk.push_result import PushResult, push_result
 from sdk.registration import particulars
 from sdk.results import KnownReport, LineageTree, ModelVersion, OnlineResult, RegisteredModel, TrainingSet
 from sdk.skew import SkewResult, skew_result
-from sdk.spines import Spine, spine_table
+from sdk.spines import Spine, frame_table, spine_table
 from sdk.transport import Transport
 
 
@@ -116,6 +117,18 @@ class Client:
     ) -> OnlineResult:
         """As `online`, without holding the event loop up. Close the client with `async with` or `aclose` then."""
         return await self._transport.online_async(_lookup(service, features, model, entities, at))
+
+    def push(self, view: str, rows: Spine | Iterable[Mapping[str, object]], *, key: str) -> PushResult:
+        """Append rows to the history of `view`, in the columns of its FrameSource, and bring them online.
+
+        `rows` are dicts, or a frame (pandas, Polars, Arrow, or the path of a Parquet file). They are durable when this
+        returns; `online` of the result says whether they are online, too, and `reason` why not. The source's known
+        timestamp may be left out: the rows are then known as they arrive.
+
+        `key` names this piece of data: pushed again, it changes nothing, and finishes what is unfinished; with other
+        rows it is refused. Raises InvalidRequest, EntityRowsError, UnknownName.
+        """
+        return push_result(_document(self._transport.ask(requests.Push(view, _pushed(rows), key))))
 
     def register_model(
         self,
@@ -279,6 +292,12 @@ def _read_parquet(transport: Transport, wanted: requests.Download) -> pa.Table:
         path = Path(folder) / "rows.parquet"
         _save(transport, wanted, path)
         return pq.read_table(path)
+
+
+def _pushed(rows: Any) -> pa.Table | tuple[Mapping[str, object], ...]:
+    """Rows one by one as they are, and a frame as a table."""
+    one_by_one = isinstance(rows, list | tuple | Iterator) and not isinstance(rows, pa.RecordBatchReader)
+    return requests.plain_rows(rows) if one_by_one else frame_table(rows)
 
 
 def _save(transport: Transport, wanted: requests.Download, path: Path) -> None:

@@ -66,6 +66,10 @@ class LocalTransport:
             return _ask_features(self._served.features, question)
         if isinstance(question, requests.RegisterModel):
             return _register(self._served, question)
+        if isinstance(question, requests.Push):
+            from featurestore.service.push_answers import pushed
+
+            return pushed(self._served.features, question.view, question.rows, key=question.key)
         return _ask_registry(self._served, question)
 
     def download(self, wanted: requests.Download, into: BinaryIO) -> None:

@@ -26,9 +26,12 @@ from sdk.results import OnlineResult
 CONNECT_SECONDS = 5.0
 SEND_SECONDS = 60.0
 LOOKUP_SECONDS = 30.0
+PUSH_SECONDS = 120.0
+"""One that comes too late is pushed again: its key makes that harmless."""
 WORK_SECONDS = 3600.0
 """Pulls, rebuilds and audits take as long as they take."""
 
+_ARROW_STREAM = "application/vnd.apache.arrow.stream"
 # The server keeps idle connections for 75 seconds: one that is used again is still open.
 _LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30.0)
 
@@ -42,6 +45,8 @@ class _Call:
     query: tuple[tuple[str, str], ...] = ()
     document: Mapping[str, object] | None = None
     content: bytes | BinaryIO | None = field(default=None, repr=False)
+    media_type: str | None = None
+    """What `content` is, where the server has to be told."""
     seconds: float = WORK_SECONDS
     """How long the server may be silent before the answer."""
 
@@ -66,6 +71,8 @@ class RemoteTransport:
     def ask(self, question: requests.Question) -> object:
         if isinstance(question, requests.RegisterModel):
             return self._register(question)
+        if isinstance(question, requests.Push):
+            return self._sent(_push(question))
         return self._sent(_call(question))
 
     def download(self, wanted: requests.Download, into: BinaryIO) -> None:
@@ -195,6 +202,15 @@ def _pull(question: requests.PullTrainingSet) -> _Call:
     return _Call("POST", "/v1/training-sets", tuple(query), content=_arrow_stream(question.spine))
 
 
+def _push(question: requests.Push) -> _Call:
+    path, query = f"/v1/views/{_segment(question.view)}/push", (("key", question.key),)
+    if isinstance(question.rows, pa.Table):
+        content = _arrow_stream(question.rows)
+        return _Call("POST", path, query, content=content, media_type=_ARROW_STREAM, seconds=PUSH_SECONDS)
+    document = {"rows": requests.entities_json(question.rows)}
+    return _Call("POST", path, query, document=document, seconds=PUSH_SECONDS)
+
+
 def _chosen(choice: requests.Choice) -> list[tuple[str, str]]:
     service = [("service", choice.service)] if choice.service is not None else []
     return [*service, *(("features", reference) for reference in choice.features or ())]
@@ -239,6 +255,8 @@ def _arguments(call: _Call) -> dict[str, Any]:
     """The call as httpx takes it."""
     headers = {"accept": "application/json"}
     content: Any = call.content
+    if call.media_type is not None:
+        headers["content-type"] = call.media_type
     if call.document is not None:
         headers["content-type"] = "application/json"
         content = json.dumps(call.document, allow_nan=False)

@@ -142,6 +142,23 @@ class Audits:
 
 
 @dataclass(frozen=True, slots=True)
+class Push:
+    """Rows for a view: as a table, or as dicts."""
+
+    view: str
+    rows: pa.Table | tuple[Row, ...]
+    key: str
+
+    def __post_init__(self) -> None:
+        _check_name("a view's name", self.view)
+        if not is_text(self.key) or not self.key:
+            raise InvalidRequest(
+                f"key is {self.key!r:.80}, expected a text that names this piece of data and no other: pushed again, "
+                "it changes nothing."
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class Lineage:
     urn: str
     down: bool
@@ -244,7 +261,7 @@ FeatureQuestion = (
     | Catalog
 )
 ModelQuestion = ListModels | ReadModel | ReadVersion | SetAlias | DeleteAlias
-Question = FeatureQuestion | ModelQuestion | RegisterModel
+Question = FeatureQuestion | ModelQuestion | RegisterModel | Push
 """Everything that is answered by one document."""
 
 Download = DatasetFile | LoggedSpine | ArtifactFile
@@ -291,6 +308,11 @@ def _checked_column(values: object, name: str) -> list[object]:
             f"The column '{name}' is {values!r:.80}, expected a list of values. A single entity is a list of one row."
         )
     return [value if type(value) in _EXACT else _plain(value, row, name) for row, value in enumerate(values)]
+
+
+def plain_rows(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """Rows that are pushed, with plain Python values. Raises EntityRowsError."""
+    return tuple(_checked_row(row, index) for index, row in enumerate(rows))
 
 
 def utc(moment: datetime | None, *, what: str = "at") -> datetime | None:

@@ -25,6 +25,7 @@ from featurestore.service.metrics import ServiceMetrics
 from featurestore.service.monitoring import monitoring_routes
 from featurestore.service.online import online_routes
 from featurestore.service.problems import PROBLEM_RESPONSES, ErrorStatuses, ProblemBody, StrictJson, add_problems
+from featurestore.service.push import push_routes
 from featurestore.service.served import ServedFeatures
 from featurestore.service.serving_log import serving_log_routes
 
@@ -77,7 +78,7 @@ def create_app(served: ServedFeatures, options: ServiceOptions | None = None) ->
     app.state.limits = options.limits
     add_problems(app, options.statuses, options.metrics.observe_error)
     app.add_middleware(Measured, metrics=options.metrics)
-    for routes in (dataset_routes, catalog_routes, lineage_routes, serving_log_routes, health_routes):
+    for routes in (push_routes, dataset_routes, catalog_routes, lineage_routes, serving_log_routes, health_routes):
         app.include_router(routes(served))
     app.include_router(online_routes(served, options.metrics))
     app.include_router(monitoring_routes(served, options.metrics))

@@ -13,6 +13,7 @@ from featurestore.operations.log_answers import AnswerLog
 from featurestore.operations.prepared_lookups import PreparedLookups
 from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.operations.training_set import Archive
+from featurestore.ports.frames import FrameStore
 from featurestore.ports.online_store import AsyncOnlineReader
 from featurestore.ports.state import CatalogState
 
@@ -48,6 +49,7 @@ class ServedFeatures:
     offline: OfflineSide
     online: OnlineSide
     archive: Archive
+    frames: FrameStore
     lookups: PreparedLookups
     readers: LoopReaders
     lineage: ReadLineage

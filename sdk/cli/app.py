@@ -17,7 +17,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from featurestore.errors import KnownatError
-from sdk.cli import audit, datasets, fill, gc, init, lineage, models, online, plan, serve, skew, status, verify
+from sdk.cli import audit, datasets, fill, gc, init, lineage, models, online, plan, push, serve, skew, status, verify
 from sdk.cli import run as run_command
 from sdk.cli.invocation import JsonOption, ProjectOption, Shared, UrlOption
 from sdk.cli.output import JsonOutput, Output, TextOutput
@@ -55,6 +55,7 @@ app.command()(run_command.run)
 app.command("training-set")(datasets.training_set)
 app.command()(datasets.rebuild)
 app.add_typer(datasets.app, name="datasets")
+app.command()(push.push)
 app.command()(online.online)
 app.command()(audit.audit)
 app.command()(skew.skew)
