@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from featurestore.compiler.event_days import dated_sources
 from featurestore.compiler.stored_rows import view_rows
-from featurestore.graph.resolved import ResolvedView
+from featurestore.graph.resolved import ResolvedView, SourceKind
 
 
 @lru_cache(maxsize=1024)
@@ -20,6 +20,11 @@ def is_row_wise(view: ResolvedView) -> bool:
         return False
     tree = view_rows(view)
     return not any(tree.find_all(exp.Join)) and all(map(_feeds_a_select, tree.find_all(exp.Query)))
+
+
+def takes_pushes(view: ResolvedView) -> bool:
+    """Whether rows can be pushed to the view's table itself: it may then hold rows from after it was last filled."""
+    return len(view.sources) == 1 and view.sources[0].kind is SourceKind.FRAME and is_row_wise(view)
 
 
 def _feeds_a_select(query: exp.Query) -> bool:

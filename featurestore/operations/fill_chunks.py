@@ -1,8 +1,8 @@
 """Fill chunks: compute them, a few at a time, and commit them one after another in their order.
 
 Computing is what takes long and may overlap, within one view and from one view to the next. Commits never do: each is
-based on the version of the table before its sources were read, or on the commits of this very process since. A commit
-of anybody else in between makes ours fail, so a chunk is committed once, whoever else is at it.
+based on the version of the table before its sources were read, or on the commits of this very process since, and on
+pushes. A fill of anybody else in between makes ours fail, so a chunk is committed once, whoever else is at it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from itertools import islice
 
 from featurestore.compiler.first_event import is_dated_by_source
 from featurestore.compiler.late_rows import ROWS, rows_of_days
+from featurestore.compiler.row_wise import takes_pushes
 from featurestore.compiler.stored_rows import EVENT_DAY, stored_rows
 from featurestore.errors import KnownatError, SourceDrifted, SourceError
 from featurestore.graph.resolved import ResolvedView
-from featurestore.intervals import Interval, IntervalSet
+from featurestore.intervals import DAY, Interval, IntervalSet, ceil_to, floor_to
 from featurestore.operations.drift import all_of_them, read_sources
 from featurestore.operations.open_table import record_commits, version_to_replace
+from featurestore.operations.replace_days import Replacement, replace_days
 from featurestore.operations.sides import OfflineSide
 from featurestore.operations.source_parts import parts_seen, parts_within
 from featurestore.ports.engine import DataFile, Query
@@ -120,7 +122,7 @@ class _Commits:
     def __init__(self, offline: OfflineSide, now: datetime) -> None:
         self._offline = offline
         self._now = now
-        self._own: dict[str, set[int]] = {}
+        self._own: dict[str, frozenset[int]] = {}
 
     def version_of(self, chunk: Chunk) -> int:
         """The table's version, asked before the sources are read: a fill that came after it makes ours fail."""
@@ -128,11 +130,11 @@ class _Commits:
 
     def commit(self, computed: _Computed) -> ChunkFilled:
         view, interval = computed.chunk.view, computed.chunk.interval
-        based_on = self._continued(view.table, computed.based_on)
-        version = self._offline.tables.replace(view.table, interval, computed.files, based_on=based_on)
+        replacement = Replacement(view, interval, computed.files, computed.based_on)
+        version = replace_days(replacement, self._own.get(view.table, frozenset()), self._offline)
         record_commits(view.table, self._offline.ledger)
-        if version > based_on:
-            self._own.setdefault(view.table, set()).add(version)
+        if version > computed.based_on:
+            self._own[view.table] = self._own.get(view.table, frozenset()) | {version}
         rows = sum(file.rows for file in computed.files)
         versions = tuple((source.source, source.version) for source in computed.sources)
         parts = parts_within(parts_seen(view, computed.sources), interval)
@@ -140,22 +142,16 @@ class _Commits:
         self._offline.coverage.record(view.table, fill)
         return ChunkFilled(view.name, interval, rows, computed.chunk.number, computed.chunk.chunks)
 
-    def _continued(self, table: str, version: int) -> int:
-        """The last version of an unbroken row of our own after `version`. Chunks share no day, so what we committed
-        since is nothing that this one would take back."""
-        own = self._own.get(table, set())
-        while version + 1 in own:
-            version += 1
-        return version
-
 
 def _computed(chunk: Chunk, offline: OfflineSide, based_on: int) -> _Computed:
     view = chunk.view
+    # What was pushed is in the table before its time is filled, and has to be there afterwards.
+    stored = _whole_days(chunk.interval) if takes_pushes(view) else chunk.interval
     # Rows of a view's own SQL may be made of source rows of any time.
-    within = chunk.interval if is_dated_by_source(view) else None
+    within = stored if is_dated_by_source(view) else None
     sources = read_sources(view, offline, within=within)
     relations = {source.source: source.relation for source in sources}
-    query = Query(stored_rows(view, chunk.interval), relations)
+    query = Query(stored_rows(view, stored), relations)
     files = offline.engine.write(query, offline.tables.staging_folder(view.table), partition_by=EVENT_DAY)
     if view.lateness is None:
         return _Computed(chunk, based_on, files, sources, None)
@@ -163,3 +159,7 @@ def _computed(chunk: Chunk, offline: OfflineSide, based_on: int) -> _Computed:
     with offline.engine.stream(counted) as rows:
         days = sorted((row[EVENT_DAY], row[ROWS]) for row in rows.read_all().to_pylist())
     return _Computed(chunk, based_on, files, sources, tuple(DayRows(day, count) for day, count in days))
+
+
+def _whole_days(interval: Interval) -> Interval:
+    return Interval(floor_to(interval.start, DAY), ceil_to(interval.end, DAY))

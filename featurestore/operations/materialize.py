@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from featurestore.compiler.hops import boundary, hop_at
 from featurestore.compiler.newest import changed_keys, days_read, newest_parameters, newest_rows
+from featurestore.compiler.row_wise import takes_pushes
 from featurestore.compiler.vanished import vanished_rows
 from featurestore.errors import DatasetGone, NotApplied
 from featurestore.graph.arrow_types import arrow_schema
@@ -71,13 +72,15 @@ def materialize(
     since = None if request.full or _forgets_too_soon(view, filled) else _resume_from(view, last, marker, coverage)
     if since is not None and last is not None and _lost_rows(view, last.version, coverage, offline):
         since = None
-    if since is not None and since >= until:
+    # Only rows that were pushed are in a table before it is filled so far: they are online as soon as they are visible.
+    as_of = max(until, now) if takes_pushes(view) and request.until >= now else until
+    if since is not None and since >= as_of:
         return Materialized(view.name, since, 0, 0)
     began_at = online.clock()
     # Begun before the table is opened: what is pushed from now on belongs to this generation, and stays.
     fill = online.store.begin(FillRequest(table, now, since is None, until - view.publish_delay, kept_online(view)))
     snapshot = open_table(view.table, offline, days=days_read(view, since=since, until=until))
-    with _newest(view, snapshot.files, offline, since=since, until=until) as rows:
+    with _newest(view, snapshot.files, offline, since=since, until=as_of) as rows:
         count = online.store.write(fill, rows)
     online.store.finish(fill, until)
     run = Publication(until, began_at, online.clock(), coverage.version, count.written, is_full=since is None)

@@ -94,7 +94,7 @@ def _rows(request: Request, body: BinaryIO) -> pa.Table | Sequence[Row]:
             return spine_of(body)
         except SpineError as error:
             raise InvalidRequest(error.message) from error
-    if media_type == _JSON:
+    if media_type == _JSON or (media_type.startswith("application/") and media_type.endswith("+json")):
         return _json_rows(body, request.app.state.limits)
     raise InvalidRequest(f"The body says it is {media_type[:80]!r}: send Content-Type: {_JSON} or {ARROW_STREAM}")
 

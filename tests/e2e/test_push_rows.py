@@ -8,8 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from featurestore.errors import InvalidRequest
+from featurestore.errors import InvalidRequest, LookupInThePast
 from featurestore.operations.push_online import OnlineState
+from featurestore.ports.online_store import OnlineTable
 from sdk.project import Project
 from tests.pushed_project import HOUR, MINUTE, MOMENT, NOON, PushedProject, pushed, pushed_project, visits
 
@@ -191,3 +192,55 @@ def test_many_pushes_are_put_together_and_none_is_lost(project: PushedProject) -
         found = opened.client.training_set(spine, features=["latest:visitors"]).to_arrow()
         assert found["latest__visitors"].to_pylist() == list(range(40))
         assert opened.verify(deep=True).damages == ()
+
+
+def test_a_fill_of_the_day_keeps_what_was_pushed_after_the_hour_it_reaches_to(project: PushedProject) -> None:
+    with project.at(NOON + 10 * MINUTE) as opened:
+        pushed(opened._wired, "latest", visits(("alma", NOON + 9 * MINUTE, 7, 0.5)), "now")
+        late = visits(("alma", NOON - 3 * HOUR, 5, 0.5))
+        opened.push("visits", late.append_column("seen", late["at"]), key="late")
+        filled = [one.view for one in opened.backfill(views=["latest"])]
+        values = trained(opened, [NOON - 3 * HOUR, NOON + 9 * MINUTE, NOON + 10 * MINUTE], "latest:visitors")
+
+        assert filled == ["latest"]
+        assert values == [(5,), (1,), (7,)]
+
+
+def test_what_was_pushed_since_the_last_hour_survives_a_lost_store_and_a_copy_of_every_key(
+    project: PushedProject,
+) -> None:
+    with project.at(NOON + 10 * MINUTE) as opened:
+        pushed(opened._wired, "latest", visits(("alma", NOON + 9 * MINUTE, 7, 0.5)), "now")
+        list(opened.materialize(views=["latest"], full=True))
+        copied = looked_up(opened, "latest:visitors")
+        features = opened._wired.features
+        current = features.project.catalog.current()
+        assert current is not None
+        features.online.store.drop(OnlineTable.of(current.graph.view("latest")))
+        list(opened.materialize(views=["latest"]))
+
+        assert (copied, looked_up(opened, "latest:visitors")) == ((7,), (7,))
+
+
+def test_what_is_published_later_is_online_with_the_next_run_after_that(project: PushedProject) -> None:
+    with project.at(NOON) as opened:
+        pushed(opened._wired, "slow", visits(("alma", NOON - MINUTE, 7, 0.9)), "key")
+    with project.at(NOON + 9 * MINUTE) as opened:
+        list(opened.run_due())
+        before = looked_up(opened, "slow:visitors")
+    with project.at(NOON + 11 * MINUTE) as opened:
+        list(opened.run_due())
+
+        assert (before, looked_up(opened, "slow:visitors")) == ((1,), (7,))
+
+
+def test_a_replay_of_a_moment_before_a_push_is_refused(project: PushedProject) -> None:
+    with project.at(NOON + 30 * MINUTE) as opened:
+        pushed(opened._wired, "latest", visits(("alma", NOON + 20 * MINUTE, 7, 0.5)), "now")
+        asked = {"features": ["latest:visitors"], "entities": [{"shop": "alma"}]}
+
+        with pytest.raises(LookupInThePast, match="is online as of 2024-03-10T12:30Z"):
+            opened.client.online(**asked, at=NOON + 29 * MINUTE)  # type: ignore[arg-type]
+        assert opened.client.online(**asked, at=NOON + 30 * MINUTE).to_dicts() == [  # type: ignore[arg-type]
+            {"latest__visitors": 7}
+        ]

@@ -375,6 +375,7 @@ def test_the_description_names_every_route(app: FastAPI) -> None:
         "/v1/training-sets",
         "/v1/training-sets/explain-known",
         "/v1/views/{view}/audit",
+        "/v1/views/{view}/push",
     }
 
 
