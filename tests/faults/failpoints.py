@@ -125,6 +125,7 @@ def watched_project(wired: WiredProject, watch: Watch) -> WiredProject:
             project=replace(features.project, catalog=seen("catalog", features.project.catalog), datasets=datasets),
             offline=offline,
             online=online,
+            frames=seen("frames", features.frames),
             archive=replace(features.archive, datasets=datasets, objects=objects),
         ),
         registry=replace(
