@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, CommitProperties, Transaction
 
 from featurestore.adapters.delta_source import DatedTable, table_snapshot
@@ -47,16 +47,16 @@ class DeltaFrames:
         self._folder = folder
 
     def read(self, source: FrameSource, *, within: Interval | None = None) -> SourceSnapshot:
-        if not self._exists(source):
+        table = self._found(source)
+        if table is None:
             schema = _schema(source)
             return SourceSnapshot(source.name, schema.empty_table(), schema, "empty", 0, None, None)
-        return table_snapshot(DatedTable(source.name, self._open(source), source.event_timestamp), within)
+        return table_snapshot(DatedTable(source.name, table, source.event_timestamp), within)
 
     def append(self, source: FrameSource, rows: pa.Table, key: str) -> Pushed:
-        self._create(source)
         file: Path | None = None
         for _ in range(_ATTEMPTS):
-            table = self._open(source)
+            table = self._found(source) or self._created(source)
             _check_columns(source, table)
             pushed = table.transaction_version(_application(key))
             if pushed is not None:
@@ -72,10 +72,8 @@ class DeltaFrames:
         raise ConcurrentChange(f"Others push to '{source.name}' all the time. Nothing was written; push it again.")
 
     def kept(self, source: FrameSource, key: str) -> pa.Table | None:
-        if not self._exists(source):
-            return None
-        table = self._open(source)
-        if table.transaction_version(_application(key)) is None:
+        table = self._found(source)
+        if table is None or table.transaction_version(_application(key)) is None:
             return None
         paths = pa.table(table.get_add_actions())["path"].to_pylist()
         files = [path for path in paths if path.startswith(_file_prefix(key))]
@@ -89,25 +87,24 @@ class DeltaFrames:
         except (pa.ArrowException, OSError) as error:
             raise SourceError(f"source '{source.name}': what was pushed as '{key}' can not be read: {error}") from error
 
-    def _create(self, source: FrameSource) -> None:
+    def _created(self, source: FrameSource) -> DeltaTable:
         path = self._path(source)
-        if self._exists(source):
-            return
         path.mkdir(parents=True, exist_ok=True)
         try:
             DeltaTable.create(str(path), schema=_schema(source), mode="ignore", configuration=_CONFIGURATION)
         except CommitFailedError:
-            if not self._exists(source):  # otherwise another process created it in the same moment
+            if self._found(source) is None:  # otherwise another process created it in the same moment
                 raise
         sync(path / "_delta_log")
         sync(self._folder)
+        return DeltaTable(str(path))
 
-    def _exists(self, source: FrameSource) -> bool:
-        return bool(DeltaTable.is_deltatable(str(self._path(source))))
-
-    def _open(self, source: FrameSource) -> DeltaTable:
+    def _found(self, source: FrameSource) -> DeltaTable | None:
+        """The table as it is now; None before anything was pushed."""
         try:
             return DeltaTable(str(self._path(source)))
+        except TableNotFoundError:
+            return None
         except DeltaError as error:
             raise SourceError(f"source '{source.name}': its pushed rows can not be read: {error}") from error
 

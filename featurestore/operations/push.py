@@ -140,16 +140,13 @@ def pushable_source(view: ResolvedView) -> FrameSource:
 def _kept(source: FrameSource, request: PushRequest, frames: FrameStore, offline: OfflineSide) -> _Kept:
     """The rows, durable: as they are, or as they were kept when the key was pushed before."""
     stamped = stamped_rows(source, request.rows, request.now)
-    before = frames.kept(source, request.key)
-    if before is None:
+    if source.known_at is None and frames.kept(source, request.key) is None:
         _check_not_answered(source, request, stamped.rows, offline)
-        pushed = frames.append(source, stamped.rows, request.key)
-        if pushed.is_new:
-            return _Kept(pushed, stamped.rows, stamped.stamp)
-        before = frames.kept(source, request.key)
-    else:
-        pushed = frames.append(source, before, request.key)
-    assert before is not None  # noqa: S101 - whoever pushed the key first has kept it
+    pushed = frames.append(source, stamped.rows, request.key)
+    if pushed.is_new:
+        return _Kept(pushed, stamped.rows, stamped.stamp)
+    before = frames.kept(source, request.key)
+    assert before is not None  # noqa: S101 - whoever pushed the key first has kept the rows
     check_same_rows(source, request.rows, before, request.key)
     was_stamped = stamped.stamp is not None and source.known_at is not None
     stamp = as_moments(before[str(source.known_at)])[0].as_py() if was_stamped else None

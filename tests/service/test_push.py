@@ -91,7 +91,7 @@ def test_other_rows_under_a_key_are_refused(client: Client) -> None:
 
     with pytest.raises(InvalidRequest, match=r"with other rows \(another 'visitors'\).*push corrections under another"):
         client.push("latest", [{**ROW, "visitors": 8}], key="first")
-    with pytest.raises(InvalidRequest, match="1 rows then, 2 now"):
+    with pytest.raises(InvalidRequest, match="with 1 rows, and has 2 now"):
         client.push("latest", [ROW, ROW], key="first")
     assert latest(client) == 7
 
