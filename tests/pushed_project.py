@@ -34,6 +34,9 @@ hourly = fs.FeatureView(
     "hourly", entity=shop, source=visits, every="1h",
     features=[fs.Aggregate("visitors", fs.sum, windows=["1d"], name="sum")],
 )
+strict = fs.FeatureView("strict", entity=shop, sql=\"\"\"
+    SELECT shop, at AS event_timestamp, seen AS known_at, CAST(mood AS TINYINT) AS whole FROM visits
+\"\"\")
 first_calls = fs.FeatureView("first_calls", entity=shop, sql=\"\"\"
     SELECT DISTINCT shop, at AS event_timestamp, visitors FROM calls
 \"\"\")

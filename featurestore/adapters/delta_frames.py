@@ -126,7 +126,7 @@ def _check_columns(source: FrameSource, table: DeltaTable) -> None:
     if sorted(map(str, found)) != sorted(map(str, [(field.name, field.type) for field in _schema(source)])):
         listed = ", ".join(f"{name} ({kind})" for name, kind in found)
         raise InvalidRequest(
-            f"Source '{source.name}' ({source.declared_at}) has rows with other columns than it declares now: "
+            f"Source '{source.name}' has rows with other columns than it declares now: "
             f"{listed}. Declare those, or give the new columns to a source of another name."
         )
 

@@ -26,17 +26,32 @@ _EVER = Interval(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 5
 
 
 @lru_cache(maxsize=256)
-def settled_source_rows(view: ResolvedView, *, stored: str) -> exp.Select:
-    """The view's rows that its source's rows lead to, each as the table `stored` has to hold it afterwards, with its
-    day and what became of it: `STANDING` and `ARRIVED`. The tree is kept, since every push needs it: do not change it.
-    """
-    return _settled(view, stored_rows(view, _EVER), stored)
+def arrived_rows(view: ResolvedView) -> exp.Select:
+    """What rows of the view's source lead to, whenever they happened, as a backfill would store it. The tree is kept,
+    since every push needs it: do not change it."""
+    return stored_rows(view, _EVER)
 
 
 @lru_cache(maxsize=256)
-def settled_table_rows(view: ResolvedView, *, arrived: str, stored: str) -> exp.Select:
-    """As `settled_source_rows`, of rows that are the view's already, in the relation `arrived`."""
-    return _settled(view, exp.select(*columns(_names(view))).from_(table(arrived)), stored)
+def settled_rows(view: ResolvedView, *, arrived: str, stored: str) -> exp.Select:
+    """The rows of `arrived`, each as the table `stored` has to hold it afterwards, with its day and what became of it:
+    `STANDING` and `ARRIVED`. What is said of `arrived_rows` goes for this, too."""
+    names, identity = _names(view), _identity(view)
+    came, had = "arrived_rows", "standing_rows"
+    same = exp.and_(*(column(name, came).eq(column(name, had)) for name in identity))
+    met = exp.Exists(this=exp.select(number(1)).from_(table(arrived, came)).where(same))
+    standing = exp.select(*columns(names, had), named(number(0), ARRIVED)).from_(table(stored, had)).where(met)
+    coming = exp.select(*columns(names), named(number(1), ARRIVED)).from_(table(arrived))
+    both = exp.union(coming, standing, distinct=False)
+    of_one = columns(identity)
+    first = exp.Window(this=exp.RowNumber(), partition_by=of_one, order=exp.Order(expressions=_order(view, ARRIVED)))
+    least = exp.Window(this=exp.Min(this=column(ARRIVED)), partition_by=[one.copy() for one in of_one])
+    return (
+        exp.select(*columns(names), _day(), column(ARRIVED), named(exp.Sub(this=number(1), expression=least), STANDING))
+        .from_(both.subquery("both"))
+        .qualify(first.eq(number(1)))
+        .order_by(*_by_key(view))
+    )
 
 
 @lru_cache(maxsize=256)
@@ -50,27 +65,6 @@ def rewritten_rows(view: ResolvedView, *, stored: str, arrived: str) -> exp.Sele
     )
     return (
         exp.select(*columns(names), _day())
-        .from_(both.subquery("both"))
-        .qualify(first.eq(number(1)))
-        .order_by(*_by_key(view))
-    )
-
-
-def _settled(view: ResolvedView, arrived: exp.Select, stored: str) -> exp.Select:
-    names, identity = _names(view), _identity(view)
-    came, had = "arrived_rows", "standing_rows"
-    same = exp.and_(*(column(name, came).eq(column(name, had)) for name in identity))
-    met = exp.Exists(this=exp.select(number(1)).from_(table(came)).where(same))
-    standing = exp.select(*columns(names, had), named(number(0), ARRIVED)).from_(table(stored, had)).where(met)
-    both = exp.union(
-        exp.select(*columns(names), named(number(1), ARRIVED)).from_(table(came)), standing, distinct=False
-    )
-    of_one = columns(identity)
-    first = exp.Window(this=exp.RowNumber(), partition_by=of_one, order=exp.Order(expressions=_order(view, ARRIVED)))
-    least = exp.Window(this=exp.Min(this=column(ARRIVED)), partition_by=[one.copy() for one in of_one])
-    return (
-        exp.select(*columns(names), _day(), column(ARRIVED), named(exp.Sub(this=number(1), expression=least), STANDING))
-        .with_(exp.to_identifier(came, quoted=True), as_=arrived)
         .from_(both.subquery("both"))
         .qualify(first.eq(number(1)))
         .order_by(*_by_key(view))

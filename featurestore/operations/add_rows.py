@@ -17,17 +17,17 @@ from featurestore.compiler.arrived_rows import (
     ARRIVED,
     STANDING,
     rewritten_rows,
-    settled_source_rows,
-    settled_table_rows,
+    settled_rows,
 )
 from featurestore.compiler.stored_rows import EVENT_DAY
 from featurestore.errors import ConcurrentChange
 from featurestore.graph.resolved import ResolvedView
+from featurestore.graph.written import EVENT_TIMESTAMP
 from featurestore.intervals import DAY, Interval, floor_to
 from featurestore.operations.open_table import open_table, record_commits
 from featurestore.operations.sides import OfflineSide
 from featurestore.operations.spine import as_moments
-from featurestore.ports.engine import DataFile, ParquetFiles, Query, Relation
+from featurestore.ports.engine import DataFile, ParquetFiles, Query
 
 _ATTEMPTS = 200
 _MOST_SMALL_FILES = 16
@@ -43,17 +43,18 @@ class AddedRows:
     rows: pa.Table
 
 
-def add_rows(view: ResolvedView, source_rows: pa.Table, offline: OfflineSide) -> AddedRows:
-    """Add what rows of the view's one source lead to; the view must be row-wise. Durable and recorded when it returns.
+def add_rows(view: ResolvedView, rows: pa.Table, offline: OfflineSide) -> AddedRows:
+    """Add rows of a row-level view, as `arrived_rows` gives them. Durable and recorded when it returns.
 
     Raises ConcurrentChange when others change the table all the time.
     """
-    span = _days_of(source_rows[view.sources[0].event_timestamp])
+    if not rows.num_rows:
+        return AddedRows(open_table(view.table, offline).version, rows.drop_columns([EVENT_DAY]))
+    span = _days_of(rows[EVENT_TIMESTAMP])
+    query = settled_rows(view, arrived=_ADDED, stored=_HELD)
     for _ in range(_ATTEMPTS):
         snapshot = open_table(view.table, offline, days=span)
-        query = settled_source_rows(view, stored=view.table)
-        relations: dict[str, Relation] = {view.sources[0].name: source_rows, view.table: snapshot.files}
-        settled = _settled(Query(query, relations), offline)
+        settled = _settled(Query(query, {_ADDED: rows, _HELD: snapshot.files}), offline)
         change = _change(view, settled, snapshot.files, offline)
         if not change.added:
             return AddedRows(snapshot.version, settled.rows)
@@ -75,7 +76,7 @@ def with_rows_of(
     filled = ParquetFiles(
         tuple(str(Path(folder) / file.path) for file in files), pushed.schema, tuple(file.partition for file in files)
     )
-    query = settled_table_rows(view, arrived=_ADDED, stored=_HELD)
+    query = settled_rows(view, arrived=_ADDED, stored=_HELD)
     settled = _settled(Query(query, {_ADDED: pushed, _HELD: filled}), offline)
     rewritten = settled.days_of(settled.replacing)
     changed = _written(view, settled, filled, offline, days=rewritten)
@@ -156,7 +157,7 @@ def _name(path: str) -> tuple[str, str]:
 
 
 def _days_of(events: pa.ChunkedArray) -> Interval:
-    span = pc.min_max(as_moments(events)).as_py()
+    span = pc.min_max(as_moments(events)).as_py()  # by the engine's name of the zone, which is not Python's UTC
     return Interval(floor_to(span["min"], DAY), floor_to(span["max"], DAY) + DAY)
 
 

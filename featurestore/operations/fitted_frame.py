@@ -20,7 +20,7 @@ def fitted_frame(source: FrameSource, frame: pa.Table) -> pa.Table:
     """The frame in exactly the source's columns and types. Raises InvalidRequest with all that does not fit."""
     if problems := list(_problems(source, frame)):
         listing = "\n".join(f"  {problem}" for problem in problems)
-        raise InvalidRequest(f"The frame does not fit source '{source.name}' ({source.declared_at}):\n{listing}")
+        raise InvalidRequest(f"The rows do not fit source '{source.name}':\n{listing}")
     return _fitted(source, frame)
 
 

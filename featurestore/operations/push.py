@@ -13,10 +13,10 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from featurestore.compiler.arrived_rows import arrived_rows
 from featurestore.compiler.hops import boundary, hop_at
 from featurestore.compiler.row_wise import is_row_wise
-from featurestore.compiler.stored_rows import rejected_rows
-from featurestore.errors import InvalidRequest
+from featurestore.errors import InvalidRequest, QueryError
 from featurestore.graph.declared_sources import declared_source
 from featurestore.graph.resolved import ResolvedView
 from featurestore.intervals import show_moment
@@ -27,6 +27,7 @@ from featurestore.operations.push_frame import check_key
 from featurestore.operations.push_online import OnlineState, bring_online
 from featurestore.operations.pushed_rows import stamped_rows
 from featurestore.operations.sides import OfflineSide, OnlineSide
+from featurestore.operations.source_rows import rejected_among
 from featurestore.operations.spine import as_moments
 from featurestore.ports.engine import Query
 from featurestore.ports.frames import FrameStore, Pushed
@@ -59,7 +60,7 @@ class PushResult:
     feature_rows: int | None
     """Rows of the view that they lead to; None for a windowed view, whose tiles the next fill computes."""
     rejected: int
-    """Rows without a key, which can never be a feature's value."""
+    """Rows without a key or a time, which can never be a feature's value."""
     is_new: bool
     """False where the key had been pushed before."""
     known_at: datetime | None
@@ -80,6 +81,8 @@ class _Kept:
 
     pushed: Pushed
     rows: pa.Table
+    view_rows: pa.Table
+    """What they lead to."""
     stamp: datetime | None
 
 
@@ -97,7 +100,7 @@ def push(request: PushRequest, frames: FrameStore, offline: OfflineSide, online:
     if not offline.coverage.coverage(request.view.table).fills:
         for _ in fill_views(FillRequest((request.view,)), offline, now=request.now):
             pass  # the view's first rows: training sets ask how far it is filled
-    added = add_rows(request.view, kept.rows, offline)
+    added = add_rows(request.view, kept.view_rows, offline)
     brought = bring_online(request.view, added.rows, request.now, online)
     return PushResult(
         view=request.view.name,
@@ -140,17 +143,28 @@ def pushable_source(view: ResolvedView) -> FrameSource:
 def _kept(source: FrameSource, request: PushRequest, frames: FrameStore, offline: OfflineSide) -> _Kept:
     """The rows, durable: as they are, or as they were kept when the key was pushed before."""
     stamped = stamped_rows(source, request.rows, request.now)
+    rows = _view_rows(request.view, stamped.rows, offline)
     if source.known_at is None and frames.kept(source, request.key) is None:
         _check_not_answered(source, request, stamped.rows, offline)
     pushed = frames.append(source, stamped.rows, request.key)
     if pushed.is_new:
-        return _Kept(pushed, stamped.rows, stamped.stamp)
+        return _Kept(pushed, stamped.rows, rows, stamped.stamp)
     before = frames.kept(source, request.key)
     assert before is not None  # noqa: S101 - whoever pushed the key first has kept the rows
     check_same_rows(source, request.rows, before, request.key)
     was_stamped = stamped.stamp is not None and source.known_at is not None
     stamp = as_moments(before[str(source.known_at)])[0].as_py() if was_stamped else None
-    return _Kept(pushed, before, stamp)
+    return _Kept(pushed, before, _view_rows(request.view, before, offline), stamp)
+
+
+def _view_rows(view: ResolvedView, source_rows: pa.Table, offline: OfflineSide) -> pa.Table:
+    """What the view's query makes of the rows. One that it fails on would keep every later fill from its day."""
+    query = Query(arrived_rows(view), {view.sources[0].name: source_rows})
+    try:
+        with offline.engine.stream(query) as stream:
+            return stream.read_all()
+    except QueryError as error:
+        raise InvalidRequest(f"View '{view.name}' can not be computed from these rows: {error.message}") from error
 
 
 def _check_not_answered(source: FrameSource, request: PushRequest, rows: pa.Table, offline: OfflineSide) -> None:
@@ -195,6 +209,4 @@ def _at_next_hop(request: PushRequest, kept: _Kept) -> PushResult:
 def _rejected(view: ResolvedView, source_rows: pa.Table, rows: pa.Table, offline: OfflineSide) -> int:
     if rows.num_rows == source_rows.num_rows:
         return 0
-    with offline.engine.stream(Query(rejected_rows(view), {view.sources[0].name: source_rows})) as counted:
-        [row] = counted.read_all().to_pylist()
-    return int(row["no_key"])
+    return rejected_among(view, {view.sources[0].name: source_rows}, offline).total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from featurestore.compiler.stored_rows import rejected_rows
@@ -32,6 +33,12 @@ def source_relations(view: ResolvedView, offline: OfflineSide) -> dict[str, Rela
 
 def count_rejected(view: ResolvedView, offline: OfflineSide) -> Rejected:
     """How many of the sources' rows a backfill leaves out, and why."""
-    query = Query(rejected_rows(view), source_relations(view, offline))
-    row = offline.engine.stream(query).read_all().to_pylist()[0]
-    return Rejected(int(row["no_event_timestamp"]), int(row["no_known_at"]), int(row["no_key"]))
+    return rejected_among(view, source_relations(view, offline), offline)
+
+
+def rejected_among(view: ResolvedView, relations: Mapping[str, Relation], offline: OfflineSide) -> Rejected:
+    """The same, of these rows."""
+    with offline.engine.stream(Query(rejected_rows(view), relations)) as rows:
+        [row] = rows.read_all().to_pylist()
+    # Of no rows at all, the engine counts null.
+    return Rejected(*(int(row[reason] or 0) for reason in ("no_event_timestamp", "no_known_at", "no_key")))

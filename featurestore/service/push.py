@@ -53,7 +53,7 @@ class PushAnswerBody(BaseModel):
     key: str
     rows: int
     feature_rows: int | None = Field(description="Rows of the view that they lead to; null for a windowed view.")
-    rejected: int = Field(description="Rows without a key.")
+    rejected: int = Field(description="Rows without a key or a time.")
     is_new: bool = Field(description="False where the key had been pushed before, and nothing was added.")
     known_at: str | None = Field(description="When the rows are known, where they did not say it themselves.")
     source_version: str

@@ -244,3 +244,19 @@ def test_a_replay_of_a_moment_before_a_push_is_refused(project: PushedProject) -
         assert opened.client.online(**asked, at=NOON + 30 * MINUTE).to_dicts() == [  # type: ignore[arg-type]
             {"latest__visitors": 7}
         ]
+
+
+def test_rows_that_the_views_query_fails_on_are_refused_before_they_are_kept(project: PushedProject) -> None:
+    with project.at(NOON) as opened:
+        with pytest.raises(InvalidRequest, match="'strict' can not be computed from these rows"):
+            pushed(opened._wired, "strict", visits(("alma", NOON, 7, 1e9)), "key")
+
+        assert pushed(opened._wired, "strict", visits(("alma", NOON, 7, 9.0)), "key").is_new
+
+
+def test_rows_that_are_none_of_the_view_are_kept_in_the_source_alone(project: PushedProject) -> None:
+    with project.at(NOON) as opened:
+        result = pushed(opened._wired, "happy", visits(("alma", NOON, 7, 0.1)), "key")
+
+        assert (result.feature_rows, result.rejected, result.online) == (0, 0, OnlineState.NOW)
+        assert looked_up(opened, "happy:doubled") == (2,)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sqlglot import exp
 
-from featurestore.compiler.arrived_rows import rewritten_rows, settled_source_rows, settled_table_rows
+from featurestore.compiler.arrived_rows import rewritten_rows, settled_rows
 from featurestore.compiler.newest import changed_keys, newest_rows
 from featurestore.compiler.on_demand import on_demand_rows
 from featurestore.compiler.stored_rows import rejected_rows, stored_rows
@@ -93,8 +93,7 @@ QUERIES: dict[str, Callable[[], exp.Query]] = {
     "newest_rows_of_a_row_level_view": lambda: newest_rows(view("rows"), resuming=True, rows="rows@0"),
     "changed_keys_of_windows_at_first": lambda: changed_keys(view("windows"), resuming=False, rows="windows@0"),
     "changed_keys_of_windows": lambda: changed_keys(view("windows"), resuming=True, rows="windows@0"),
-    "settled_source_rows": lambda: settled_source_rows(view("rows"), stored="rows@0"),
-    "settled_table_rows": lambda: settled_table_rows(view("rows"), arrived="pushed", stored="filled"),
+    "settled_rows": lambda: settled_rows(view("rows"), arrived="pushed", stored="filled"),
     "rewritten_rows": lambda: rewritten_rows(view("rows"), stored="held", arrived="added"),
     "stored_rows_of_every_aggregate": lambda: stored_rows(view("aggregates"), Interval(MARCH, APRIL)),
 }

@@ -133,7 +133,7 @@ def test_what_can_not_be_pushed_is_refused_with_what_to_do(client: Client) -> No
         client.push("latest", [], key="first")
     with pytest.raises(InvalidRequest, match="names this piece of data"):
         client.push("latest", [ROW], key="")
-    with pytest.raises(InvalidRequest, match="1 rows have no 'at'"):
+    with pytest.raises(InvalidRequest, match="do not fit source 'visits':\n  1 rows have no 'at'"):
         client.push("latest", [{**ROW, "at": None}], key="first")
     with pytest.raises(InvalidRequest, match="column 'visitors' is double"):
         client.push("latest", TABLE.set_column(2, "visitors", pa.array([7.0])), key="first")

@@ -1,12 +1,3 @@
-WITH "arrived_rows" AS (
-  SELECT
-    "tail",
-    "event_timestamp",
-    "known_at",
-    "delay",
-    "late"
-  FROM "pushed"
-)
 SELECT
   "tail",
   "event_timestamp",
@@ -24,7 +15,7 @@ FROM (
     "delay",
     "late",
     1 AS "__arrived"
-  FROM "arrived_rows"
+  FROM "pushed"
   UNION ALL
   SELECT
     "standing_rows"."tail",
@@ -38,7 +29,7 @@ FROM (
     EXISTS(
       SELECT
         1
-      FROM "arrived_rows"
+      FROM "pushed" AS "arrived_rows"
       WHERE
         "arrived_rows"."tail" = "standing_rows"."tail"
         AND "arrived_rows"."event_timestamp" = "standing_rows"."event_timestamp"
