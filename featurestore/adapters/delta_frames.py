@@ -24,6 +24,7 @@ from deltalake.transaction import AddAction, CommitProperties, Transaction
 from featurestore.adapters.delta_source import DatedTable, table_snapshot
 from featurestore.adapters.durable import sync, sync_checkpoint
 from featurestore.adapters.event_times import as_moment
+from featurestore.adapters.turns import turn
 from featurestore.errors import ConcurrentChange, InvalidRequest, SourceError
 from featurestore.graph.arrow_types import arrow_type
 from featurestore.intervals import Interval
@@ -54,6 +55,10 @@ class DeltaFrames:
         return table_snapshot(DatedTable(source.name, table, source.event_timestamp), within)
 
     def append(self, source: FrameSource, rows: pa.Table, key: str) -> Pushed:
+        with turn(self._folder, source.name):
+            return self._append(source, rows, key)
+
+    def _append(self, source: FrameSource, rows: pa.Table, key: str) -> Pushed:
         file: Path | None = None
         for _ in range(_ATTEMPTS):
             table = self._found(source) or self._created(source)

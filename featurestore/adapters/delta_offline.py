@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -24,6 +24,7 @@ from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Tra
 from featurestore.adapters.delta_errors import delta_reason
 from featurestore.adapters.delta_log import AMENDMENT, LOG_FOLDER
 from featurestore.adapters.durable import sync, sync_checkpoint
+from featurestore.adapters.turns import turn
 from featurestore.errors import ConcurrentChange, DatasetGone, NotApplied, StoreUnavailable
 from featurestore.intervals import DAY, Interval, floor_to
 from featurestore.ports.engine import DataFile, ParquetFiles
@@ -93,6 +94,9 @@ class DeltaOfflineStore:
         delta = self._open(table, based_on)
         replaced = [row for row in _added(delta) if _inside(row["partition"], days)]
         return self._committed(table, delta, _Change(files, replaced), _one_writer(delta))
+
+    def turn(self, table: str) -> AbstractContextManager[None]:
+        return turn(self._folder, table)
 
     def amend(self, table: str, added: tuple[DataFile, ...], removed: tuple[str, ...], *, based_on: int) -> int:
         with _our_errors(self._path(table)):

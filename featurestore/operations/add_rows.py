@@ -50,22 +50,8 @@ def add_rows(view: ResolvedView, rows: pa.Table, offline: OfflineSide) -> AddedR
     """
     if not rows.num_rows:
         return AddedRows(open_table(view.table, offline).version, rows.drop_columns([EVENT_DAY]))
-    span = _days_of(rows[EVENT_TIMESTAMP])
-    query = settled_rows(view, arrived=_ADDED, stored=_HELD)
-    for _ in range(_ATTEMPTS):
-        snapshot = open_table(view.table, offline, days=span)
-        settled = _settled(Query(query, {_ADDED: rows, _HELD: snapshot.files}), offline)
-        change = _change(view, settled, snapshot.files, offline)
-        if not change.added:
-            return AddedRows(snapshot.version, settled.rows)
-        try:
-            version = offline.tables.amend(view.table, change.added, change.removed, based_on=snapshot.version)
-        except ConcurrentChange:
-            offline.ledger.files.remove(view.table, [file.path for file in change.added])
-            continue
-        record_commits(view.table, offline.ledger)
-        return AddedRows(version, settled.rows)
-    raise ConcurrentChange(f"Others change the table {view.table} all the time. Nothing was added to it; run it again.")
+    with offline.tables.turn(view.table):
+        return _added(view, rows, offline)
 
 
 def with_rows_of(
@@ -81,6 +67,25 @@ def with_rows_of(
     rewritten = settled.days_of(settled.replacing)
     changed = _written(view, settled, filled, offline, days=rewritten)
     return (*(file for file in files if file.partition not in rewritten), *changed)
+
+
+def _added(view: ResolvedView, rows: pa.Table, offline: OfflineSide) -> AddedRows:
+    """A fill, or a push from another machine, can still come in between."""
+    span, query = _days_of(rows[EVENT_TIMESTAMP]), settled_rows(view, arrived=_ADDED, stored=_HELD)
+    for _ in range(_ATTEMPTS):
+        snapshot = open_table(view.table, offline, days=span)
+        settled = _settled(Query(query, {_ADDED: rows, _HELD: snapshot.files}), offline)
+        change = _change(view, settled, snapshot.files, offline)
+        if not change.added:
+            return AddedRows(snapshot.version, settled.rows)
+        try:
+            version = offline.tables.amend(view.table, change.added, change.removed, based_on=snapshot.version)
+        except ConcurrentChange:
+            offline.ledger.files.remove(view.table, [file.path for file in change.added])
+            continue
+        record_commits(view.table, offline.ledger)
+        return AddedRows(version, settled.rows)
+    raise ConcurrentChange(f"Others change the table {view.table} all the time. Nothing was added to it; run it again.")
 
 
 @dataclass(frozen=True, slots=True)

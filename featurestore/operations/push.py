@@ -7,6 +7,7 @@ finishes what one that was interrupted began.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +17,7 @@ import pyarrow.compute as pc
 from featurestore.compiler.arrived_rows import arrived_rows
 from featurestore.compiler.hops import boundary, hop_at
 from featurestore.compiler.row_wise import is_row_wise
-from featurestore.errors import InvalidRequest, QueryError
+from featurestore.errors import ConcurrentChange, InvalidRequest, QueryError
 from featurestore.graph.declared_sources import declared_source
 from featurestore.graph.resolved import ResolvedView
 from featurestore.intervals import show_moment
@@ -98,8 +99,7 @@ def push(request: PushRequest, frames: FrameStore, offline: OfflineSide, online:
     if request.view.is_windowed:
         return _at_next_hop(request, kept)
     if not offline.coverage.coverage(request.view.table).fills:
-        for _ in fill_views(FillRequest((request.view,)), offline, now=request.now):
-            pass  # the view's first rows: training sets ask how far it is filled
+        _fill_first(request, offline)
     added = add_rows(request.view, kept.view_rows, offline)
     brought = bring_online(request.view, added.rows, request.now, online)
     return PushResult(
@@ -182,6 +182,13 @@ def _check_not_answered(source: FrameSource, request: PushRequest, rows: pa.Tabl
             "before anybody knew them. Declare known_at= on the source, and late rows are known when they arrive. To "
             f"change the past all the same, use project.push('{source.name}', …) and `knownat run --due`."
         )
+
+
+def _fill_first(request: PushRequest, offline: OfflineSide) -> None:
+    """The view's first rows: whoever asks for a training set wants to know how far it is filled."""
+    with suppress(ConcurrentChange):  # another first push fills it in this moment
+        for _ in fill_views(FillRequest((request.view,)), offline, now=request.now):
+            pass
 
 
 def _at_next_hop(request: PushRequest, kept: _Kept) -> PushResult:

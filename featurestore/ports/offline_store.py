@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,6 +46,11 @@ class OfflineStore(Protocol):
         `based_on` is the table's version before anybody looked at what the files are made of. Durable when it
         returns. Raises ConcurrentChange when the table has another version by now: nothing was changed then.
         """
+        ...
+
+    def turn(self, table: str) -> AbstractContextManager[None]:
+        """Wait for one's turn to amend the table, among the writers that this store can see. Whoever amends without one
+        may be refused more often, and changes nothing then."""
         ...
 
     def amend(self, table: str, added: tuple[DataFile, ...], removed: tuple[str, ...], *, based_on: int) -> int:

@@ -307,6 +307,21 @@ def test_an_amendment_takes_files_away_by_their_paths(created: OfflineStore, eng
         created.amend(TABLE, written(engine, created, {1: "x"}), first, based_on=2)
 
 
+def test_whoever_waits_for_a_turn_amends_at_the_first_attempt(
+    created: OfflineStore, engine: DuckDBEngine, folder: Path
+) -> None:
+    def add(number: int) -> int:
+        files, store = written(engine, created, {number % 3 + 1: "a"}), DeltaOfflineStore(folder)
+        with store.turn(TABLE):
+            return store.amend(TABLE, files, (), based_on=store.snapshot(TABLE).version)
+
+    with ThreadPoolExecutor(6) as threads:
+        versions = list(threads.map(add, range(12)))
+
+    assert sorted(versions) == list(range(1, 13))
+    assert tails_in(created.snapshot(TABLE)) == "a" * 12
+
+
 def test_the_log_tells_amendments_from_fills(created: OfflineStore, engine: DuckDBEngine, folder: Path) -> None:
     put(engine, created, days(1, 1), {1: "a"})
     created.amend(TABLE, written(engine, created, {1: "b"}), (), based_on=1)

@@ -96,7 +96,7 @@ class _Overtaken:
         self._tables = tables
         self._meanwhile = meanwhile
         self.create, self.exists, self.snapshot = tables.create, tables.exists, tables.snapshot
-        self.staging_folder, self.amend = tables.staging_folder, tables.amend
+        self.staging_folder, self.amend, self.turn = tables.staging_folder, tables.amend, tables.turn
 
     def replace(self, table: str, days: Interval, files: tuple[DataFile, ...], *, based_on: int) -> int:
         self._meanwhile()

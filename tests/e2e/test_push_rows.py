@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -260,3 +261,19 @@ def test_rows_that_are_none_of_the_view_are_kept_in_the_source_alone(project: Pu
 
         assert (result.feature_rows, result.rejected, result.online) == (0, 0, OnlineState.NOW)
         assert looked_up(opened, "happy:doubled") == (2,)
+
+
+def test_pushes_of_many_threads_at_once_all_get_their_turn(project: PushedProject) -> None:
+    with project.at(NOON) as opened:
+
+        def push(number: int) -> str:
+            rows = visits((f"shop {number}", NOON, number, 0.5))
+            return pushed(opened._wired, "latest", rows, f"push {number}").online.value
+
+        with ThreadPoolExecutor(8) as threads:
+            states = list(threads.map(push, range(24)))
+        entities: list[dict[str, object]] = [{"shop": f"shop {number}"} for number in range(24)]
+        found = opened.client.online(features=["latest:visitors"], entities=entities).to_dicts()
+
+        assert states == ["now"] * 24
+        assert [row["latest__visitors"] for row in found] == list(range(24))

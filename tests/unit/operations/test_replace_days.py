@@ -28,7 +28,7 @@ class Overtaken:
     def __init__(self, tables: OfflineStore, meanwhile: list[Callable[[], object]]) -> None:
         self._tables, self._meanwhile = tables, meanwhile
         self.create, self.exists, self.snapshot = tables.create, tables.exists, tables.snapshot
-        self.staging_folder, self.amend = tables.staging_folder, tables.amend
+        self.staging_folder, self.amend, self.turn = tables.staging_folder, tables.amend, tables.turn
 
     def replace(self, table: str, days: Interval, files: tuple[DataFile, ...], *, based_on: int) -> int:
         if self._meanwhile:
