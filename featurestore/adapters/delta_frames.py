@@ -22,7 +22,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, CommitProperties, Transaction
 
 from featurestore.adapters.delta_source import DatedTable, table_snapshot
-from featurestore.adapters.durable import sync, sync_checkpoint
+from featurestore.adapters.durable import sync, sync_entry
 from featurestore.adapters.event_times import as_moment
 from featurestore.adapters.turns import turn
 from featurestore.errors import ConcurrentChange, InvalidRequest, SourceError
@@ -71,8 +71,7 @@ class DeltaFrames:
             file = file or _written(self._path(source), rows, key)
             if _committed(table, file, (source, rows, key)):
                 version = int(table.version()) + 1  # it was not tried again, so it followed the one that was opened
-                sync_checkpoint(self._path(source) / "_delta_log", version)
-                sync(self._path(source) / "_delta_log")
+                sync_entry(self._path(source) / "_delta_log", version)
                 return Pushed(source.name, key, rows.num_rows, str(version), is_new=True)
         raise ConcurrentChange(f"Others push to '{source.name}' all the time. Nothing was written; push it again.")
 
@@ -100,7 +99,7 @@ class DeltaFrames:
         except CommitFailedError:
             if self._found(source) is None:  # otherwise another process created it in the same moment
                 raise
-        sync(path / "_delta_log")
+        sync_entry(path / "_delta_log", 0)
         sync(self._folder)
         return DeltaTable(str(path))
 

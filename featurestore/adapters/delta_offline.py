@@ -23,7 +23,7 @@ from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Tra
 
 from featurestore.adapters.delta_errors import delta_reason
 from featurestore.adapters.delta_log import AMENDMENT, LOG_FOLDER
-from featurestore.adapters.durable import sync, sync_checkpoint
+from featurestore.adapters.durable import sync, sync_entry
 from featurestore.adapters.turns import turn
 from featurestore.errors import ConcurrentChange, DatasetGone, NotApplied, StoreUnavailable
 from featurestore.intervals import DAY, Interval, floor_to
@@ -77,7 +77,7 @@ class DeltaOfflineStore:
         except CommitFailedError:
             if not self.exists(table):  # otherwise another process created it in the same moment
                 raise
-        _sync_log(path, 0)
+        sync_entry(path / LOG_FOLDER, 0)
         sync(self._folder)
 
     def exists(self, table: str) -> bool:
@@ -124,7 +124,7 @@ class DeltaOfflineStore:
         except CommitFailedError as error:
             raise _changed_meanwhile(table) from error
         committed = int(delta.version()) + 1  # opened at a version it stays at it; any other writer is a conflict
-        _sync_log(path, committed)
+        sync_entry(path / LOG_FOLDER, committed)
         return committed
 
     def snapshot(self, table: str, *, version: int | None = None, days: Interval | None = None) -> Snapshot:
@@ -230,10 +230,3 @@ def _our_errors(path: Path) -> Iterator[None]:
             f"The table in {path} can not be written: {delta_reason(error)}. What it held is not lost. "
             "See whether its disk has room and may be written to, then run the same again."
         ) from error
-
-
-def _sync_log(path: Path, version: int) -> None:
-    log = path / LOG_FOLDER
-    sync_checkpoint(log, version)
-    sync(log / f"{version:020d}.json")
-    sync(log)

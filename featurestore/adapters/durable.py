@@ -15,10 +15,10 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def sync_checkpoint(log: Path, version: int) -> None:
-    """Sync the checkpoint that delta-rs may have written with the commit of this version: readers take it for the log
-    that it stands for."""
-    if checkpoints := list(log.glob(f"{version:020d}.checkpoint*")):
-        for file in (*checkpoints, log / "_last_checkpoint"):
-            sync(file)
-        sync(log)
+def sync_entry(log: Path, version: int) -> None:
+    """Sync a table's log entry, and the checkpoint that delta-rs may have written with it: readers take that for the
+    log that it stands for."""
+    checkpoints = list(log.glob(f"{version:020d}.checkpoint*"))
+    for file in (*checkpoints, *([log / "_last_checkpoint"] if checkpoints else ()), log / f"{version:020d}.json"):
+        sync(file)
+    sync(log)
