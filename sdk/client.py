@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from sdk import log_requests, requests
 from sdk.audits import AuditReport, AuditResult, audit_report, audit_result
 from sdk.documents import known_report, lineage_tree, model_version, registered_model
+from sdk.entities import checked_entities, plain_rows
 from sdk.push_result import PushResult, push_result
 from sdk.registration import particulars
 from sdk.results import KnownReport, LineageTree, ModelVersion, OnlineResult, RegisteredModel, TrainingSet
@@ -283,7 +284,7 @@ def _lookup(
     at: datetime | None,
 ) -> requests.Online:
     choice = requests.Choice.of(service=service, features=features, model=model)
-    return requests.Online(choice, requests.checked_entities(entities), requests.utc(at))
+    return requests.Online(choice, checked_entities(entities), requests.utc(at))
 
 
 def _read_parquet(transport: Transport, wanted: requests.Download) -> pa.Table:
@@ -297,7 +298,7 @@ def _read_parquet(transport: Transport, wanted: requests.Download) -> pa.Table:
 def _pushed(rows: Any) -> pa.Table | tuple[Mapping[str, object], ...]:
     """Rows one by one as they are, and a frame as a table."""
     one_by_one = isinstance(rows, list | tuple | Iterator) and not isinstance(rows, pa.RecordBatchReader)
-    return requests.plain_rows(rows) if one_by_one else frame_table(rows)
+    return plain_rows(rows) if one_by_one else frame_table(rows)
 
 
 def _save(transport: Transport, wanted: requests.Download, path: Path) -> None:

@@ -20,6 +20,7 @@ import pyarrow as pa
 from featurestore.errors import KnownatError, StoreCorrupted
 from sdk import log_requests, requests
 from sdk.documents import online_result
+from sdk.entities import entities_json
 from sdk.errors import ServerFailed, ServerUnreachable, restored_error
 from sdk.results import OnlineResult
 
@@ -129,7 +130,7 @@ class RemoteTransport:
 
 def _online(request: requests.Online) -> _Call:
     choice = request.choice
-    entities = requests.entities_json(request.entities)
+    entities = entities_json(request.entities)
     document: dict[str, object] = {"include": ["statuses", "event_timestamps"], "entities": entities}
     for name, value in (("service", choice.service), ("features", choice.features), ("model", choice.model)):
         if value is not None:
@@ -207,7 +208,7 @@ def _push(question: requests.Push) -> _Call:
     if isinstance(question.rows, pa.Table):
         content = _arrow_stream(question.rows)
         return _Call("POST", path, query, content=content, media_type=_ARROW_STREAM, seconds=PUSH_SECONDS)
-    document = {"rows": requests.entities_json(question.rows)}
+    document = {"rows": entities_json(question.rows)}
     return _Call("POST", path, query, document=document, seconds=PUSH_SECONDS)
 
 

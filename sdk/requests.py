@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from decimal import Decimal
-from itertools import chain
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 
-from featurestore.errors import EntityRowsError, InvalidReference, InvalidRequest
+from featurestore.errors import InvalidReference, InvalidRequest
 from registry.errors import InvalidModelReference
+from sdk.entities import Entities, Row
 from sdk.log_requests import LoggedSpine, Skew
 from sdk.texts import check_text, is_text
 
-MOST_ENTITIES = 10_000
-"""In one lookup. More would hold the others up; for many rows there are training sets."""
-
 MOST_AUDITED = 100_000
-
-Row = Mapping[str, object]
-Entities = tuple[Row, ...] | Mapping[str, list[object]]
-_PLAIN = (str, bool, int, float, date, Decimal)
-_EXACT = frozenset({str, bool, int, float, type(None)})
-"""What most values are, and then need no second look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,53 +257,6 @@ Download = DatasetFile | LoggedSpine | ArtifactFile
 """Everything that is answered by bytes."""
 
 
-def checked_entities(entities: Iterable[Row] | Mapping[str, Iterable[object]]) -> Entities:
-    """The rows, or the columns, of a lookup with plain Python values, NumPy's scalars converted. Raises
-    EntityRowsError."""
-    if isinstance(entities, Mapping):
-        columns = {_column(name, 0): _checked_column(values, str(name)) for name, values in entities.items()}
-        _check_count(max(map(len, columns.values()), default=0))
-        return columns
-    if isinstance(entities, str | bytes) or not isinstance(entities, Iterable):
-        raise EntityRowsError(
-            "entities is a list of rows, each a dict of columns to values, or a dict of columns to lists of values, "
-            f"got {entities!r:.80}"
-        )
-    rows = entities if isinstance(entities, list | tuple) else tuple(entities)
-    _check_count(len(rows))
-    if _are_plain(rows):
-        return tuple(rows)
-    return tuple([_checked_row(row, index) for index, row in enumerate(rows)])
-
-
-def _are_plain(rows: Sequence[object]) -> bool:
-    """Whether all rows are dicts of texts to plain values, as most are: seen without a loop in Python."""
-    if set(map(type, rows)) != {dict}:
-        return False
-    values: Iterable[object] = chain.from_iterable(map(dict.values, rows))  # type: ignore[arg-type]  # seen to above
-    return set(map(type, chain.from_iterable(rows))) <= {str} and _EXACT.issuperset(map(type, values))  # type: ignore[arg-type]
-
-
-def _check_count(count: int) -> None:
-    if count > MOST_ENTITIES:
-        raise EntityRowsError(
-            f"{count} rows were asked for and {MOST_ENTITIES} may be at once: ask in parts, or pull a training set."
-        )
-
-
-def _checked_column(values: object, name: str) -> list[object]:
-    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
-        raise EntityRowsError(
-            f"The column '{name}' is {values!r:.80}, expected a list of values. A single entity is a list of one row."
-        )
-    return [value if type(value) in _EXACT else _plain(value, row, name) for row, value in enumerate(values)]
-
-
-def plain_rows(rows: Iterable[Row]) -> tuple[Row, ...]:
-    """Rows that are pushed, with plain Python values. Raises EntityRowsError."""
-    return tuple(_checked_row(row, index) for index, row in enumerate(rows))
-
-
 def utc(moment: datetime | None, *, what: str = "at") -> datetime | None:
     """A moment without a zone is in UTC."""
     if moment is None:
@@ -322,13 +264,6 @@ def utc(moment: datetime | None, *, what: str = "at") -> datetime | None:
     if not isinstance(moment, datetime):
         raise InvalidRequest(f"{what} is a datetime, got {moment!r:.80}")
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def entities_json(entities: Entities) -> object:
-    """Checked entities as JSON holds them; values that JSON does not know say what they are."""
-    if isinstance(entities, Mapping):
-        return {name: _value_json(values) for name, values in entities.items()}
-    return [{name: _value_json(value) for name, value in row.items()} for row in entities]
 
 
 def nameable(text: object) -> bool:
@@ -355,68 +290,3 @@ def _check_reference(text: object) -> None:
     model, _, target = str(text).rpartition("@")
     if not (nameable(model) and nameable(target)):
         raise InvalidModelReference(f"{text!r:.80} is not a model version: write name@version or name@alias")
-
-
-def _checked_row(row: object, index: int) -> Row:
-    if not isinstance(row, Mapping):
-        raise EntityRowsError(f"Row {index} is {type(row).__name__}, expected a mapping of columns to values")
-    return {
-        name if type(name) is str else _column(name, index): value
-        if type(value) in _EXACT
-        else _plain(value, index, name)
-        for name, value in row.items()
-    }
-
-
-def _column(name: object, index: int) -> str:
-    if not isinstance(name, str):
-        raise EntityRowsError(f"Row {index} has a column called {name!r:.80}: columns are named by text")
-    return name
-
-
-def _plain(value: object, index: int, name: str) -> object:
-    if value is None or isinstance(value, _PLAIN):
-        return _exact(value)
-    if isinstance(value, list | tuple):
-        return [_plain(item, index, name) for item in value]
-    listed = getattr(value, "tolist", None)  # a scalar or an array of NumPy
-    plain = listed() if callable(listed) else value
-    if isinstance(plain, list):
-        return _plain(plain, index, name)
-    if plain is not None and not isinstance(plain, _PLAIN):
-        raise EntityRowsError(
-            f"Row {index}: '{name}' is {value!r:.80}, expected a text, a number, a bool, a Decimal, a date, a datetime "
-            "or None, or a list of them"
-        )
-    return plain
-
-
-def _exact(value: object) -> object:
-    """Subclasses, such as an enum's texts or NumPy's floats, as the value they stand for."""
-    match value:
-        case None | bool() | date() | Decimal():
-            return value
-        case str():
-            return str.__str__(value)
-        case int():
-            return int(value)
-        case float():
-            return float(value)
-        case _:
-            raise TypeError(type(value).__name__)
-
-
-def _value_json(value: object) -> object:
-    match value:
-        case float() if not math.isfinite(value):
-            return {"$float": "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"}
-        case datetime():
-            return {"$timestamp": value.isoformat()}
-        case date():
-            return {"$date": value.isoformat()}
-        case Decimal():
-            return {"$decimal": str(value)}
-        case list():
-            return [_value_json(item) for item in value]
-        case _:
-            return value

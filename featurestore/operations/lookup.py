@@ -234,10 +234,14 @@ def _check_filled(use: PreparedUse, answer: TableRows, asked: Asked) -> None:
 
 def _check_not_passed(use: PreparedUse, answer: TableRows, filled_to: datetime, at: datetime) -> None:
     """A row that was pushed may be newer than what the table is filled up to."""
-    newest = max((moment for moment in answer.known_at if moment is not None), default=None)
+    known, happened = (
+        max((moment for moment in moments if moment is not None), default=None)
+        for moments in (answer.known_at, answer.event_timestamps)
+    )
     reached = filled_to
-    if newest is not None:
-        reached = max(reached, EPOCH + timedelta(microseconds=newest) + use.publish_delay)
+    if known is not None and happened is not None:
+        published = EPOCH + timedelta(microseconds=known) + use.publish_delay
+        reached = max(reached, published, EPOCH + timedelta(microseconds=happened))
     if at < reached:
         raise LookupInThePast(
             f"View '{use.name}' is online as of {show_moment(reached)}, after {show_moment(at)}: the "

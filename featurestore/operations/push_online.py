@@ -51,6 +51,8 @@ def bring_online(view: ResolvedView, rows: pa.Table, now: datetime, online: Onli
             told = f"View '{view.name}' is not in the online store: run `knownat materialize {view.name}`."
             return BroughtOnline(OnlineState.NOT_MATERIALIZED, reason=told)
         _write(FillRequest(table, now, keeps=kept_online(view)), visible, online)
+        if visible.num_rows:
+            online.publications.record_push(online.address, view.table, now)
     except (StoreUnavailable, StoreRefused, ConcurrentChange) as error:
         told = f"The rows are durable and not online yet. {error.message} Then push them again under the same key."
         return BroughtOnline(OnlineState.UNAVAILABLE, reason=told)

@@ -27,7 +27,7 @@ from featurestore.spec import dtypes
 from featurestore.spec.dtypes import DType
 from featurestore.spec.feature_view import FeatureView
 from sdk.documents import typed_value
-from sdk.requests import checked_entities, entities_json
+from sdk.entities import checked_entities, entities_json
 from sdk.results import arrow_type as sdk_arrow_type
 from tests.property.every_type import TYPES, exact, values
 from tests.property.examples import examples

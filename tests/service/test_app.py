@@ -32,7 +32,7 @@ from registry.service.app import STATUSES, create_app
 from registry.service.served import ServedProject
 from registry.wiring import WiredProject, served_project
 from registry.wiring import open_project as wire_folder
-from sdk import requests
+from sdk import entities, requests
 from tests.service.conftest import served
 
 ALMA = {
@@ -147,7 +147,7 @@ def test_more_entities_than_may_be_at_once_are_refused_with_both_numbers(app: Fa
 
 
 def test_client_and_service_allow_the_same_numbers() -> None:
-    assert (requests.MOST_ENTITIES, requests.MOST_AUDITED) == (online.MOST_ENTITIES, catalog.MOST_AUDITED)
+    assert (entities.MOST_ENTITIES, requests.MOST_AUDITED) == (online.MOST_ENTITIES, catalog.MOST_AUDITED)
 
 
 @pytest.mark.parametrize("value", [{"$float": "one"}, {"$date": "soon"}, {"$timestamp": 1}, {"a": 1}, ["alma"], {}])
