@@ -57,6 +57,12 @@ def test_text_that_is_no_expression_is_refused_with_the_reason(text: str, what: 
         parse_expression(text)
 
 
+def test_what_is_written_for_the_engine_is_not_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    canonical = canonical_sql(parse_expression("extract(hour FROM TIMESTAMPTZ '2024-03-10')"))
+
+    assert (canonical, caplog.messages) == ("EXTRACT(HOUR FROM CAST('2024-03-10' AS TIMESTAMPTZ))", [])
+
+
 def test_a_long_chain_is_not_a_deep_nest() -> None:
     assert canonical_sql(parse_expression(" AND ".join(["a > 0"] * 2_000))).count("AND") == 1_999
 
