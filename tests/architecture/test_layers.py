@@ -19,7 +19,7 @@ _SPEC = (*_LEAVES, "spec")
 _GRAPH = (*_SPEC, "graph")
 _PLAN = (*_GRAPH, "plan")
 _PORTS = (*_PLAN, "ports")
-_OPERATIONS = (*_PORTS, "compiler", "operations")
+_OPERATIONS = (*_PORTS, "compiler", "expressions", "operations")
 # An engine carries out what the compiler describes, in its own way: the one in this process by merging.
 _ENGINES = (*_PORTS, "compiler", "merging")
 FEATURESTORE = {
@@ -30,10 +30,11 @@ FEATURESTORE = {
     "graph": _SPEC,
     "plan": _GRAPH,
     "compiler": _GRAPH,
+    "expressions": (*_GRAPH, "compiler"),
     "merging": (*_GRAPH, "compiler"),
     "ports": _PLAN,
     "adapters": _ENGINES,
-    "operations": (*_PORTS, "compiler"),
+    "operations": (*_PORTS, "compiler", "expressions"),
     "service": _OPERATIONS,
     "wiring": (*_OPERATIONS, "adapters", "service", "settings"),
 }
@@ -85,6 +86,7 @@ THIRD_PARTY = {
     "sqlglot": (
         "featurestore.graph",
         "featurestore.compiler",
+        "featurestore.expressions",
         "featurestore.ports.engine",
         "featurestore.adapters.delta_source",
         "featurestore.adapters.duckdb_engine",
@@ -208,6 +210,7 @@ def test_serving_loads_no_pandas() -> None:
         ("featurestore.spec.entity", "from featurestore.graph import resolved"),
         ("featurestore.graph.resolve", "import featurestore.plan.build"),
         ("featurestore.compiler.windows", "from ..ports import engine"),
+        ("featurestore.expressions.texts", "from featurestore.ports import engine"),
         ("featurestore.ports.state", "from featurestore.settings import Settings"),
         ("featurestore.adapters.redis_online", "def read():\n    from featurestore.operations import apply"),
         ("featurestore.operations.apply", "import duckdb"),
