@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from featurestore.adapters.csv_source import CsvSources
 from featurestore.adapters.definitions_folder import DefinitionsFolder
@@ -36,6 +37,7 @@ from featurestore.adapters.threaded_reader import ThreadedReader
 from featurestore.graph.lineage import lineage_tree
 from featurestore.operations.lineage import lineage_edges
 from featurestore.operations.log_answers import AnswerLog
+from featurestore.operations.lookup import prepare
 from featurestore.operations.make_plan import Project
 from featurestore.operations.premises import Premises, Upkeep
 from featurestore.operations.prepared_lookups import NoModels, PreparedLookups
@@ -153,7 +155,7 @@ def served_features(store: FeatureStore) -> ServedFeatures:
         online=store.online,
         archive=store.archive,
         frames=store.frames,
-        lookups=PreparedLookups(catalog, NoModels()),
+        lookups=PreparedLookups(catalog, NoModels(), partial(prepare, engine=store.offline.engine)),
         readers=LoopReaders(store.open_reader),
         lineage=lambda urn, direction: lineage_tree(lineage_edges(catalog, datasets), urn, direction),
         clock=store.clock,

@@ -23,7 +23,7 @@ _ROWS_AT_ONCE = 65_536
 
 
 def compute(prepared: PreparedOnDemand, columns: Mapping[str, pa.Array], rows: int) -> dict[str, pa.Array]:
-    """The on-demand features by their names, for `rows` rows of the columns `prepared.reads`, each of its type.
+    """The on-demand features by their names, for `rows` rows of the columns that they read (`prepared.arrow_types`).
 
     Raises QueryError, which names the feature, where one has no value: a number that is too great, a failing CAST.
     """

@@ -13,15 +13,15 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
-from featurestore.compiler.on_demand import ROWS, on_demand_rows, read_columns
 from featurestore.compiler.tiles import empty_value
 from featurestore.errors import LookupInThePast, NotMaterialized
-from featurestore.graph.arrow_types import arrow_schema
 from featurestore.graph.resolved import Column, FeatureSet, ViewUse
 from featurestore.intervals import EPOCH, show_moment
 from featurestore.operations.answered_rows import AnsweredRows, OnlineAnswer, Status
+from featurestore.operations.compute_on_demand import compute
 from featurestore.operations.entity_rows import Entities, row_count, typed_columns
-from featurestore.ports.engine import Engine, Query
+from featurestore.operations.prepare_on_demand import PreparedOnDemand, prepare_on_demand
+from featurestore.ports.engine import Engine
 from featurestore.ports.online_store import AsyncOnlineReader, Key, OnlineReader, OnlineTable, TableRead, TableRows
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -58,8 +58,7 @@ class PreparedLookup:
     outputs: tuple[tuple[int, int] | None, ...]
     """The outputs' places; None for on-demand features."""
     inputs: tuple[Column, ...]
-    computed_from: tuple[Column, ...]
-    computed: Query | None
+    on_demand: PreparedOnDemand
     model: str | None = None
     """The model version whose features these are, such as `fraud@3`, where they were chosen by model."""
 
@@ -77,8 +76,8 @@ _Positions = list[int | None] | None
 """For each row asked for, where its key stands among those read; None for a null key. None as a whole: one by one."""
 
 
-def prepare(features: FeatureSet) -> PreparedLookup:
-    """What lookups of these features have in common."""
+def prepare(features: FeatureSet, engine: Engine) -> PreparedLookup:
+    """What lookups of these features have in common. The engine is asked about on-demand features, if there are any."""
     inputs = {column.name: column for column in (*features.join_columns, *features.request_inputs)}
     uses = tuple(_prepared_use(features, use) for use in features.uses)
     places = {
@@ -94,32 +93,29 @@ def prepare(features: FeatureSet) -> PreparedLookup:
         places=places,
         outputs=tuple(None if output.name in computed else places[output.name] for output in features.outputs),
         inputs=tuple(inputs.values()),
-        computed_from=read_columns(features),
-        computed=Query(on_demand_rows(features)) if features.on_demand else None,
+        on_demand=prepare_on_demand(features, engine),
     )
 
 
-def lookup(
-    prepared: PreparedLookup, entities: Entities, asked: Asked, store: OnlineReader, engine: Engine
-) -> OnlineAnswer:
+def lookup(prepared: PreparedLookup, entities: Entities, asked: Asked, store: OnlineReader) -> OnlineAnswer:
     """The features for each row. An unknown key or a null key gives MISSING, never an error.
 
-    Raises EntityRowsError for rows that are no keys, NotMaterialized when a view is not in the store, and
-    LookupInThePast when the store is filled beyond a replayed moment.
+    Raises EntityRowsError for rows that are no keys, NotMaterialized when a view is not in the store, LookupInThePast
+    when the store is filled beyond a replayed moment, and QueryError where an on-demand feature has no value.
     """
     request = _Request.of(prepared, entities, asked)
-    return request.answer(store.read(request.reads) if request.reads else [], engine)
+    return request.answer(store.read(request.reads) if request.reads else [])
 
 
 async def lookup_async(
-    prepared: PreparedLookup, entities: Entities, asked: Asked, store: AsyncOnlineReader, engine: Engine
+    prepared: PreparedLookup, entities: Entities, asked: Asked, store: AsyncOnlineReader
 ) -> OnlineAnswer:
     """As `lookup`, without holding the event loop up."""
     request = _Request.of(prepared, entities, asked)
     found = await store.read(request.reads) if request.reads else []
-    if prepared.computed is None:
-        return request.answer(found, engine)
-    return await asyncio.to_thread(request.answer, found, engine)
+    if not prepared.on_demand.by_engine:
+        return request.answer(found)
+    return await asyncio.to_thread(request.answer, found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +136,7 @@ class _Request:
         reads = tuple(TableRead(use.table, read) for use, (read, _) in zip(prepared.uses, keys, strict=True))
         return cls(prepared, inputs, count, reads, tuple(positions for _, positions in keys), asked)
 
-    def answer(self, found: Sequence[TableRows], engine: Engine) -> OnlineAnswer:
+    def answer(self, found: Sequence[TableRows]) -> OnlineAnswer:
         """What the round trip's outcome means at the moment asked for."""
         prepared, at = self.prepared, self.asked.at
         columns: list[Sequence[Sequence[object]]] = []
@@ -150,7 +146,7 @@ class _Request:
             values, rows = _answered(use, answer if positions is None else _taken(answer, positions), at)
             columns.append(values)
             answered.append(rows)
-        computed = {} if prepared.computed is None else self._computed(columns, engine)
+        computed = self._computed(columns) if prepared.features.on_demand else {}
         outputs = prepared.features.outputs
         return OnlineAnswer(
             outputs,
@@ -165,19 +161,15 @@ class _Request:
             self.inputs,
         )
 
-    def _computed(
-        self, columns: Sequence[Sequence[Sequence[object]]], engine: Engine
-    ) -> Mapping[str, Sequence[object]]:
-        """The on-demand features, by the engine that computes them offline: the same bits."""
-        prepared = self.prepared
-        if not self.rows:
-            return {feature.name: () for feature in prepared.features.on_demand}
-        read = [
-            self.inputs[column.name] if column.name in self.inputs else columns[use][position]
-            for column in prepared.computed_from
-            for use, position in [prepared.places.get(column.name, (0, 0))]
-        ]
-        return _computed(prepared, read, self.rows, engine)
+    def _computed(self, columns: Sequence[Sequence[Sequence[object]]]) -> Mapping[str, Sequence[object]]:
+        """The on-demand features, as a training set has them: the same bits."""
+        on_demand, places = self.prepared.on_demand, self.prepared.places
+        arrays: dict[str, pa.Array] = {}
+        for name, arrow in on_demand.arrow_types.items():
+            use, position = places.get(name, (0, 0))
+            arrays[name] = pa.array(self.inputs[name] if name in self.inputs else columns[use][position], arrow)
+        computed = compute(on_demand, arrays, self.rows)
+        return {name: tuple(map(_in_utc, values.to_pylist())) for name, values in computed.items()}
 
 
 def _prepared_use(features: FeatureSet, use: ViewUse) -> PreparedUse:
@@ -291,18 +283,6 @@ def _emptied_rows(
             break
         rows = {row for row in rows if values[row] == empty}
     return rows
-
-
-def _computed(
-    prepared: PreparedLookup, read: Sequence[Sequence[object]], count: int, engine: Engine
-) -> dict[str, Sequence[object]]:
-    assert prepared.computed is not None  # noqa: S101 - asked only then
-    schema = arrow_schema(prepared.computed_from)
-    arrays = [pa.array(values, field.type) for values, field in zip(read, schema, strict=True)]
-    rows = pa.table([pa.array(range(count), pa.int64()), *arrays], names=["__row", *schema.names])
-    with engine.stream(Query(prepared.computed.tree, {ROWS: rows})) as reader:
-        computed = reader.read_all()
-    return {name: tuple(map(_in_utc, computed[name].to_pylist())) for name in computed.column_names}
 
 
 def _in_utc(value: object) -> object:

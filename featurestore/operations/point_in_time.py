@@ -8,12 +8,13 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from featurestore.compiler.on_demand import ROW, ROWS, on_demand_rows, read_columns
 from featurestore.graph.arrow_types import arrow_schema
 from featurestore.graph.resolved import Column, FeatureSet, ResolvedFeature
+from featurestore.operations.compute_on_demand import compute_table
+from featurestore.operations.prepare_on_demand import PreparedOnDemand, prepare_on_demand
 from featurestore.operations.sides import OfflineSide
 from featurestore.operations.spine import spine_relation
-from featurestore.ports.engine import ParquetFiles, Query
+from featurestore.ports.engine import ParquetFiles
 from featurestore.ports.joins import JoinRequest, Knowledge, ServedView
 from featurestore.spec.dtypes import Kind
 
@@ -43,11 +44,12 @@ def point_in_time(pull: Pull, offline: OfflineSide, *, rows: int | None = None) 
     """The features as tables whose rows are the spine's, in its order: at least one table. Memory grows with a table,
     so wide rows come fewer at a time, and never more than `rows`."""
     rows = min(rows or _MOST_ROWS, rows_at_once(pull.features))
+    on_demand = prepare_on_demand(pull.features, offline.engine)
     for start in range(0, max(pull.spine.num_rows, 1), rows):
         asked = spine_relation(pull.spine.slice(start, rows), pull.features, timestamp=pull.timestamp)
         request = JoinRequest(pull.features, asked, pull.tables, pull.answers_until, pull.knowledge, pull.served)
         joined = offline.joins.join(request)
-        yield _outputs(pull.features, asked, joined, offline)
+        yield _outputs(on_demand, asked, joined)
 
 
 def rows_at_once(features: FeatureSet) -> int:
@@ -73,19 +75,17 @@ def _bytes(feature: ResolvedFeature) -> int:
             return _NUMBER_BYTES
 
 
-def _outputs(features: FeatureSet, asked: pa.Table, joined: pa.Table, offline: OfflineSide) -> pa.Table:
+def _outputs(on_demand: PreparedOnDemand, asked: pa.Table, joined: pa.Table) -> pa.Table:
     columns = {name: joined[name] for name in joined.column_names}
-    if features.on_demand:
-        computed = _on_demand(features, asked, joined, offline)
-        columns |= {feature.name: computed[feature.name] for feature in features.on_demand}
-    schema = arrow_schema(tuple(Column(output.name, output.dtype) for output in features.outputs))
+    if on_demand.features.on_demand:
+        columns |= compute_table(on_demand, _read(on_demand, asked, joined))
+    schema = arrow_schema(tuple(Column(output.name, output.dtype) for output in on_demand.features.outputs))
     # Cast, because each engine calls the items of lists by another name, and the bytes of a result have it.
     return pa.table([columns[field.name].cast(field.type) for field in schema], schema=schema)
 
 
-def _on_demand(features: FeatureSet, asked: pa.Table, joined: pa.Table, offline: OfflineSide) -> pa.Table:
-    names = [column.name for column in read_columns(features)]
-    arrays = [(asked if name in asked.column_names else joined)[name] for name in names]
-    rows = pa.table([pa.array(range(asked.num_rows), pa.int64()), *arrays], names=[ROW, *names])
-    with offline.engine.stream(Query(on_demand_rows(features), {ROWS: rows})) as computed:
-        return computed.read_all()
+def _read(on_demand: PreparedOnDemand, asked: pa.Table, joined: pa.Table) -> pa.Table:
+    """What on-demand features read, with a column of nulls where they read nothing: so that there are rows."""
+    types = on_demand.arrow_types
+    columns = {name: (asked if name in asked.column_names else joined)[name].cast(types[name]) for name in types}
+    return pa.table(columns or {"": pa.nulls(asked.num_rows)})

@@ -20,10 +20,11 @@ from featurestore.spec.dtypes import Kind
 
 @dataclass(frozen=True, slots=True)
 class PreparedOnDemand:
-    """The on-demand features of a feature set, ready to be computed for rows that have the columns `reads`."""
+    """The on-demand features of a feature set, ready to be computed."""
 
     features: FeatureSet
-    reads: tuple[Column, ...]
+    arrow_types: Mapping[str, pa.DataType]
+    """Of the columns that they read, by their names."""
     direct: Mapping[str, Evaluate]
     """Those that need no engine, by their names."""
     constants: Mapping[str, Datum]
@@ -45,7 +46,8 @@ def prepare_on_demand(features: FeatureSet, engine: Engine) -> PreparedOnDemand:
         direct[feature.name] = evaluate
         constants |= read
     by_engine = tuple(feature.name for feature in features.on_demand if feature.name not in direct)
-    return PreparedOnDemand(features, read_columns(features), direct, constants, by_engine, engine)
+    read_types = {field.name: field.type for field in arrow_schema(read_columns(features))}
+    return PreparedOnDemand(features, read_types, direct, constants, by_engine, engine)
 
 
 def _direct(feature: ResolvedOnDemand, reads: tuple[Column, ...], engine: Engine) -> tuple[Evaluate, dict[str, Datum]]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from featurestore.errors import KnownatError, NotApplied, StoreUnavailable, UnsupportedOperation
 from featurestore.graph.resolved import FeatureSet
 from featurestore.operations.chosen_features import FeatureChoice, applied_graph, chosen_features
-from featurestore.operations.lookup import PreparedLookup, prepare
+from featurestore.operations.lookup import PreparedLookup
 from featurestore.ports.model_features import ModelFeatures
 from featurestore.ports.state import AppliedGraph, CatalogState
 
@@ -42,10 +42,10 @@ class PreparedLookups:
         self,
         catalog: CatalogState,
         models: ModelFeatures,
+        prepare: Callable[[FeatureSet], PreparedLookup],
         *,
         most_kept: int = MOST_KEPT,
         refresh_seconds: float = REFRESH_SECONDS,
-        prepare: Callable[[FeatureSet], PreparedLookup] = prepare,
     ) -> None:
         self._catalog = catalog
         self._models = models

@@ -72,7 +72,7 @@ def look_up(
 
 def _looked_up(served: ServedFeatures, choice: FeatureChoice, entities: Entities, asked: Asked) -> OnlineAnswer:
     prepared = served.lookups.of(choice)
-    answer = lookup(prepared, entities, asked, served.online.store, served.offline.engine)
+    answer = lookup(prepared, entities, asked, served.online.store)
     if not asked.replayed:
         log_answer(choice, prepared, answer, served.serving_log)
     return answer
@@ -95,7 +95,7 @@ async def _looked_up_async(
     served: ServedFeatures, choice: FeatureChoice, entities: Entities, asked: Asked
 ) -> OnlineAnswer:
     prepared = await _prepared(served, choice)
-    answer = await lookup_async(prepared, entities, asked, served.readers.of_this_loop(), served.offline.engine)
+    answer = await lookup_async(prepared, entities, asked, served.readers.of_this_loop())
     if not asked.replayed:
         log_answer(choice, prepared, answer, served.serving_log)
     return answer

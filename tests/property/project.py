@@ -140,7 +140,7 @@ class SmallProject:
             materialize(MaterializeRequest(view, until, full), self.offline, online, now=until)
 
     def lookup(self, features: FeatureSet, rows: list[dict[str, object]], at: datetime) -> OnlineAnswer:
-        return lookup(prepare(features), rows, Asked(at), self.online.store, self.offline.engine)
+        return lookup(prepare(features, self.offline.engine), rows, Asked(at), self.online.store)
 
 
 def _stored_file(path: str, schema: pa.Schema) -> pa.Table:

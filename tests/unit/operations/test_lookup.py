@@ -57,8 +57,8 @@ def project(tmp_path: Path) -> Iterator[SmallProject]:
 def ask(project: SmallProject, *tails: str | None, at: datetime = NOON, replayed: bool = False) -> OnlineAnswer:
     """The service's features of these airplanes, N2 being the next one of each."""
     rows: list[dict[str, object]] = [{"tail": tail, "next_tail": "N2", "minutes": 20.0} for tail in tails]
-    prepared = prepare(project.service("all"))
-    return lookup(prepared, rows, Asked(at, replayed), project.online.store, project.offline.engine)
+    prepared = prepare(project.service("all"), project.offline.engine)
+    return lookup(prepared, rows, Asked(at, replayed), project.online.store)
 
 
 def column(answer: OnlineAnswer, name: str) -> list[tuple[object, Status]]:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from time import monotonic, sleep
 from typing import Any
 
 import pytest
 
+from featurestore.adapters.duckdb_engine import DuckDBEngine
 from featurestore.adapters.memory_state import MemoryCatalog
 from featurestore.errors import InvalidRequest, NotApplied, StoreUnavailable, UnknownName, UnsupportedOperation
 from featurestore.graph.resolved import FeatureSet, Graph, ServiceEntry
 from featurestore.operations.chosen_features import FeatureChoice
+from featurestore.operations.lookup import PreparedLookup, prepare
 from featurestore.operations.prepared_lookups import NoModels, PreparedLookups
 
 NOON = datetime(2014, 1, 1, 12, tzinfo=UTC)
 FIRST = FeatureChoice(service="s1")
+
+Prepare = Callable[[FeatureSet], PreparedLookup]
 
 
 def graph(*services: str) -> Graph:
@@ -39,6 +44,13 @@ class OneModel:
         return FeatureSet(version, (), (), (), ())
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepare]:
+    engine = DuckDBEngine(memory_limit="500MB", threads=1, spill_folder=tmp_path_factory.mktemp("spill"))
+    yield partial(prepare, engine=engine)
+    engine.close()
+
+
 @pytest.fixture
 def catalog() -> MemoryCatalog:
     found = MemoryCatalog()
@@ -46,14 +58,14 @@ def catalog() -> MemoryCatalog:
     return found
 
 
-def test_a_lookup_is_prepared_once(catalog: MemoryCatalog) -> None:
-    lookups = PreparedLookups(catalog, NoModels())
+def test_a_lookup_is_prepared_once(catalog: MemoryCatalog, prepared: Prepare) -> None:
+    lookups = PreparedLookups(catalog, NoModels(), prepared)
 
     assert lookups.of(FIRST) is lookups.of(FeatureChoice(service="s1"))
 
 
-def test_another_apply_means_other_features(catalog: MemoryCatalog) -> None:
-    lookups = PreparedLookups(catalog, NoModels())
+def test_another_apply_means_other_features(catalog: MemoryCatalog, prepared: Prepare) -> None:
+    lookups = PreparedLookups(catalog, NoModels(), prepared)
     before = lookups.of(FIRST)
     catalog.promote(graph("s1"), NOON, replacing=catalog.serial())
 
@@ -64,8 +76,10 @@ def test_another_apply_means_other_features(catalog: MemoryCatalog) -> None:
         lookups.of(FeatureChoice(service="s2"))
 
 
-def test_no_more_are_kept_than_may_be_and_the_longest_unused_goes_first(catalog: MemoryCatalog) -> None:
-    lookups = PreparedLookups(catalog, OneModel(), most_kept=2)
+def test_no_more_are_kept_than_may_be_and_the_longest_unused_goes_first(
+    catalog: MemoryCatalog, prepared: Prepare
+) -> None:
+    lookups = PreparedLookups(catalog, OneModel(), prepared, most_kept=2)
     first = lookups.of(FIRST)
     second = lookups.of(FeatureChoice(service="s2"))
     lookups.of(FIRST)
@@ -75,9 +89,11 @@ def test_no_more_are_kept_than_may_be_and_the_longest_unused_goes_first(catalog:
     assert lookups.of(FeatureChoice(service="s2")) is not second
 
 
-def test_an_alias_is_followed_by_the_next_refresh_and_a_versions_features_are_read_once(catalog: MemoryCatalog) -> None:
+def test_an_alias_is_followed_by_the_next_refresh_and_a_versions_features_are_read_once(
+    catalog: MemoryCatalog, prepared: Prepare
+) -> None:
     models = OneModel()
-    lookups = PreparedLookups(catalog, models)
+    lookups = PreparedLookups(catalog, models, prepared)
     champion = FeatureChoice(model="m@champion")
     told = [lookups.of(champion), lookups.of(champion), lookups.of(FeatureChoice(model="m@1"))]
     models.champion = "m@2"
@@ -87,14 +103,14 @@ def test_an_alias_is_followed_by_the_next_refresh_and_a_versions_features_are_re
     assert models.read == 2
 
 
-def test_nothing_can_be_chosen_before_the_first_apply() -> None:
+def test_nothing_can_be_chosen_before_the_first_apply(prepared: Prepare) -> None:
     with pytest.raises(NotApplied, match="knownat apply"):
-        PreparedLookups(MemoryCatalog(), NoModels()).of(FIRST)
+        PreparedLookups(MemoryCatalog(), NoModels(), prepared).of(FIRST)
 
 
-def test_a_store_without_a_registry_knows_no_models(catalog: MemoryCatalog) -> None:
+def test_a_store_without_a_registry_knows_no_models(catalog: MemoryCatalog, prepared: Prepare) -> None:
     with pytest.raises(UnsupportedOperation, match="no model registry"):
-        PreparedLookups(catalog, NoModels()).of(FeatureChoice(model="m@1"))
+        PreparedLookups(catalog, NoModels(), prepared).of(FeatureChoice(model="m@1"))
 
 
 @pytest.mark.parametrize("ways", [{}, {"service": "a", "model": "b"}, {"service": "", "features": ()}])
@@ -103,16 +119,16 @@ def test_features_are_chosen_in_one_way(ways: dict[str, str]) -> None:
         FeatureChoice(**ways)  # type: ignore[arg-type]
 
 
-def test_the_background_thread_follows_an_apply(catalog: MemoryCatalog) -> None:
-    with closing(PreparedLookups(catalog, NoModels(), refresh_seconds=0.01)) as lookups:
+def test_the_background_thread_follows_an_apply(catalog: MemoryCatalog, prepared: Prepare) -> None:
+    with closing(PreparedLookups(catalog, NoModels(), prepared, refresh_seconds=0.01)) as lookups:
         before = lookups.of(FIRST)
         catalog.promote(graph("s1", "s3"), NOON, replacing=catalog.serial())
 
         wait_until(lambda: lookups.of(FIRST) is not before)
 
 
-def test_what_is_gone_is_forgotten_and_the_next_request_is_told(catalog: MemoryCatalog) -> None:
-    with closing(PreparedLookups(catalog, NoModels())) as lookups:
+def test_what_is_gone_is_forgotten_and_the_next_request_is_told(catalog: MemoryCatalog, prepared: Prepare) -> None:
+    with closing(PreparedLookups(catalog, NoModels(), prepared)) as lookups:
         lookups.of(FeatureChoice(service="s2"))
         catalog.promote(graph("s1"), NOON, replacing=catalog.serial())
 
@@ -122,10 +138,10 @@ def test_what_is_gone_is_forgotten_and_the_next_request_is_told(catalog: MemoryC
 
 
 def test_while_the_state_can_not_be_read_lookups_go_on_with_what_they_know(
-    catalog: MemoryCatalog, caplog: pytest.LogCaptureFixture
+    catalog: MemoryCatalog, caplog: pytest.LogCaptureFixture, prepared: Prepare
 ) -> None:
     away = AwayCatalog(catalog)
-    with closing(PreparedLookups(away, NoModels(), refresh_seconds=0.01)) as lookups:
+    with closing(PreparedLookups(away, NoModels(), prepared, refresh_seconds=0.01)) as lookups:
         before = lookups.of(FIRST)
         away.is_away = True
         wait_until(lambda: "lookups go on" in caplog.text)
