@@ -38,7 +38,7 @@ def drafted(expression: str) -> Draft:
 def types_query(draft: Draft, rows: str) -> exp.Select:
     """The engine's names of the types, a column for each part, in one row for each row of the relation."""
     asked = (named(exp.func("typeof", part.copy()), str(place)) for place, part in enumerate(draft.parts.values()))
-    return exp.select(*asked).from_(table(rows))
+    return exp.select(*asked).from_(table(rows), copy=False)
 
 
 def constants_query(constants: Mapping[str, exp.Expr]) -> exp.Select:

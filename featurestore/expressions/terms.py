@@ -77,7 +77,7 @@ def reading(name: str) -> Evaluate:
 
 def sql_of(tree: exp.Expr) -> str:
     # It is the dialect that it was written in, whatever sqlglot warns of.
-    return tree.sql(dialect=DIALECT, unsupported_level=ErrorLevel.IGNORE)
+    return tree.sql(dialect=DIALECT, unsupported_level=ErrorLevel.IGNORE, copy=False)
 
 
 def is_constant(tree: exp.Expr) -> bool:

@@ -29,7 +29,7 @@ def compute(prepared: PreparedOnDemand, columns: Mapping[str, pa.Array], rows: i
     """
     computed = _evaluated(prepared, columns, rows)
     if prepared.by_engine:
-        computed |= _by_engine(prepared, prepared.by_engine, columns, rows)
+        computed |= _by_engine(prepared, tuple(prepared.by_engine), columns, rows)
     return computed
 
 
@@ -42,7 +42,7 @@ def compute_table(prepared: PreparedOnDemand, table: pa.Table) -> dict[str, pa.C
             pieces[name].append(values)
     if prepared.by_engine:
         columns = dict(zip(table.column_names, table.columns, strict=True))
-        found = _by_engine(prepared, prepared.by_engine, columns, table.num_rows)
+        found = _by_engine(prepared, tuple(prepared.by_engine), columns, table.num_rows)
         pieces |= {name: [values] for name, values in found.items()}
     types = {feature.name: arrow_type(feature.dtype) for feature in prepared.features.on_demand}
     return {name: pa.chunked_array(arrays, types[name]) for name, arrays in pieces.items()}

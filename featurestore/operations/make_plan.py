@@ -11,14 +11,16 @@ from featurestore.graph.draft import complete
 from featurestore.graph.drift import drifts
 from featurestore.graph.fingerprint import fingerprint
 from featurestore.graph.resolved import Graph, ResolvedView
+from featurestore.graph.selection import referenced_features
 from featurestore.operations.drift import drifts_of
 from featurestore.operations.first_event import first_event
 from featurestore.operations.outdated import outdated
+from featurestore.operations.prepare_on_demand import prepare_on_demand
 from featurestore.operations.resolve import Resolved, resolve_definitions
 from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.operations.upstream import upstream_versions
 from featurestore.plan.build import Situation, build_plan
-from featurestore.plan.stages import ChangeKind, Plan
+from featurestore.plan.stages import ByEngine, ChangeKind, Plan
 from featurestore.plan.usage import DatasetUse
 from featurestore.ports.definitions import DefinitionsReader
 from featurestore.ports.model_usage import ModelUsage
@@ -70,7 +72,15 @@ def make_plan(project: Project, offline: OfflineSide, online: OnlineSide, *, now
     )
     plan = build_plan(resolved.graph, situation)
     told = tuple(one.late for one in late.values() if one.late)
-    return replace(plan, pinned=_pinned(plan, applied or Graph(), project), late=told)
+    slow = _by_engine(plan, resolved.graph, offline)
+    return replace(plan, pinned=_pinned(plan, applied or Graph(), project), late=told, by_engine=slow)
+
+
+def _by_engine(plan: Plan, graph: Graph, offline: OfflineSide) -> tuple[ByEngine, ...]:
+    changed = {change.what for change in plan.changes if change.kind in (ChangeKind.ADDED, ChangeKind.CHANGED)}
+    names = [feature.name for feature in graph.on_demand if f"on_demand:{feature.name}" in changed]
+    prepared = (prepare_on_demand(referenced_features(graph, [name]), offline.engine) for name in names)
+    return tuple(ByEngine(name, reason) for one in prepared for name, reason in one.by_engine.items())
 
 
 def _with_upstreams(resolved: Resolved, offline: OfflineSide) -> Resolved:

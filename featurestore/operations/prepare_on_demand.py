@@ -29,8 +29,8 @@ class PreparedOnDemand:
     """Those that need no engine, by their names."""
     constants: Mapping[str, Datum]
     """What they read beside columns."""
-    by_engine: tuple[str, ...]
-    """The names of the others: a lookup waits one to two milliseconds for the engine."""
+    by_engine: Mapping[str, str]
+    """The others, each with the reason: a lookup waits one to two milliseconds for the engine."""
     engine: Engine
 
 
@@ -38,14 +38,15 @@ def prepare_on_demand(features: FeatureSet, engine: Engine) -> PreparedOnDemand:
     """May take tens of milliseconds: the engine is asked for types and constants."""
     direct: dict[str, Evaluate] = {}
     constants: dict[str, Datum] = {}
+    by_engine: dict[str, str] = {}
     for feature in features.on_demand:
         try:
             evaluate, read = _direct(feature, read_columns(replace(features, on_demand=(feature,))), engine)
-        except LeftToEngine:
+        except LeftToEngine as reason:
+            by_engine[feature.name] = str(reason)
             continue
         direct[feature.name] = evaluate
         constants |= read
-    by_engine = tuple(feature.name for feature in features.on_demand if feature.name not in direct)
     read_types = {field.name: field.type for field in arrow_schema(read_columns(features))}
     return PreparedOnDemand(features, read_types, direct, constants, by_engine, engine)
 

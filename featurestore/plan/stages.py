@@ -74,6 +74,14 @@ class LateRows:
         return Interval(self.days.intervals[0].start, self.days.intervals[-1].end)
 
 
+@dataclass(frozen=True, slots=True)
+class ByEngine:
+    """An on-demand feature that the batch engine computes, also for lookups, which wait for it; and why."""
+
+    feature: str
+    reason: str
+
+
 Stage = CreateTable | Backfill | Materialize | Promote
 
 
@@ -87,6 +95,8 @@ class Plan:
     """Datasets and models that stay on fingerprints which this plan replaces or removes."""
     late: tuple[LateRows, ...] = ()
     """Rows that this plan leaves out, since they came too late."""
+    by_engine: tuple[ByEngine, ...] = ()
+    """Of the on-demand features that are new or changed, those that make lookups slower."""
 
     @property
     def nothing_to_do(self) -> bool:

@@ -26,6 +26,7 @@ def plan_data(plan: Plan) -> dict[str, object]:
         "stages": [_stage_data(stage) for stage in plan.stages],
         "pinned": plan.pinned,
         "late": plan.late,
+        "by_engine": plan.by_engine,
     }
 
 
@@ -41,6 +42,7 @@ def plan_text(plan: Plan) -> RenderableType:
         *stages,
         *(["", "These keep the features and table versions they have:", *pinned] if pinned else []),
         *(["", *late_lines(plan.late)] if plan.late else []),
+        *(["", *_by_engine_lines(plan)] if plan.by_engine else []),
     )
 
 
@@ -69,6 +71,13 @@ def _change_line(change: Change) -> str:
     if change.because:
         words += f" (it reads {', '.join(change.because)})"
     return words
+
+
+def _by_engine_lines(plan: Plan) -> list[str]:
+    return [
+        "These on-demand features are computed by the engine, which adds 1 to 2 ms to a lookup:",
+        *(f"  {one.feature}: {one.reason}" for one in plan.by_engine),
+    ]
 
 
 def _pinned_line(use: DatasetUse) -> str:

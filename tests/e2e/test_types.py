@@ -90,6 +90,16 @@ def test_on_demand_features_read_and_give_them(client: Client) -> None:
     assert found["pair"][2:] == (None, [0.0, float(np.float32(999.999))], None)  # null where an item would be
 
 
+def test_a_plan_tells_which_features_make_lookups_wait_for_the_engine(tmp_path: Path) -> None:
+    with open_project(typed_project(tmp_path / "project")) as project:
+        plan = project.plan()
+
+        assert [one.feature for one in plan.by_engine] == ["near", "longer", "pair"]
+        assert plan.by_engine[0].reason == 'ARRAY_INNER_PRODUCT("whole__vector", "asked")'
+        list(project.apply(plan))
+        assert project.plan().by_engine == ()
+
+
 def test_redis_answers_what_the_embedded_store_answers(
     filled: Path, tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
