@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from featurestore.expressions.calendar_years import within
-from featurestore.expressions.conversion import converted, whole_decimal
+from featurestore.expressions.conversion import as_decimal, converted
 from featurestore.expressions.terms import Datum, Evaluate, LeftToEngine, Term, cast_kernel, kernel
 from featurestore.spec.dtypes import MOST_DIGITS
 
@@ -34,7 +34,7 @@ def sum_or_difference(left: Term, right: Term, to: pa.DataType, name: str) -> Ev
 def product(left: Term, right: Term, to: pa.DataType) -> Evaluate:
     if not types.is_decimal(to):
         return _of_two(converted(left, _number(to)), converted(right, to), _checked("multiply", to))
-    factors = [term if types.is_decimal(term.type) else _as_decimal(term) for term in (left, right)]
+    factors = [_as_decimal(term) for term in (left, right)]
     digits = sum(factor.type.precision for factor in factors)
     if digits >= MOST_DIGITS or to.scale != sum(factor.type.scale for factor in factors):
         raise LeftToEngine(f"a product as {to}")
@@ -173,9 +173,7 @@ def _then_as(operation: Callable[..., Datum], to: pa.DataType) -> Callable[..., 
 
 
 def _as_decimal(term: Term) -> Term:
-    if not types.is_integer(term.type):
-        raise LeftToEngine(f"{term.type} as a decimal")
-    to = whole_decimal(term.type)
+    to = as_decimal(term.type)
     return Term(to, converted(term, to))
 
 

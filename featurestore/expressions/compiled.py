@@ -10,7 +10,7 @@ from pyarrow import types
 from sqlglot import exp
 
 from featurestore.expressions import arithmetic, comparison, conditional, moments, texts
-from featurestore.expressions.conversion import cast
+from featurestore.expressions.conversion import as_decimal, cast
 from featurestore.expressions.questions import Draft, common, compared_values
 from featurestore.expressions.terms import Evaluate, LeftToEngine, Scope, Term, is_constant, reading, sql_of
 from featurestore.spec.dtypes import MOST_DIGITS
@@ -91,9 +91,10 @@ def _common(tree: exp.Expr, scope: Scope) -> pa.DataType:
     """The type that values are compared as. Decimals for which 38 digits are too few have several."""
     values = compared_values(tree)
     found = scope.type_of(common(*values))
-    full = types.is_decimal(found) and found.precision == MOST_DIGITS
-    if full and any(scope.type_of(value) != found for value in values):
-        raise LeftToEngine(f"values compared as {found}")
+    if types.is_decimal(found) and found.precision == MOST_DIGITS:
+        decimals = [as_decimal(scope.type_of(value)) for value in values]
+        if max(one.precision - one.scale for one in decimals) + max(one.scale for one in decimals) > MOST_DIGITS:
+            raise LeftToEngine(f"values compared as {found}")
     return found
 
 
@@ -107,8 +108,7 @@ def _not_same(tree: exp.Expr, to: pa.DataType, scope: Scope) -> Evaluate:
 
 def _between(tree: exp.Expr, _: pa.DataType, scope: Scope) -> Evaluate:
     value, low, high = (_term(one, scope) for one in compared_values(tree))
-    together = _common(tree, scope)
-    return comparison.between(value, low, high, together)
+    return comparison.between(value, low, high, _common(tree, scope))
 
 
 def _in(tree: exp.Expr, _: pa.DataType, scope: Scope) -> Evaluate:
@@ -341,6 +341,7 @@ _COMPILERS: dict[type[exp.Expr], _Compile] = {
     exp.DayOfWeekIso: _part("ISODOW"),
     exp.Hour: _part("HOUR"),
     exp.Minute: _part("MINUTE"),
+    exp.Second: _part("SECOND"),
     exp.Extract: _extract,
     exp.TimeToUnix: _epoch,
     exp.DateDiff: _difference,

@@ -53,7 +53,7 @@ def _widening(found: pa.DataType, to: pa.DataType) -> Convert | None:  # noqa: P
     if types.is_integer(found) and types.is_floating(to):
         return cast_kernel(to, safe=False)  # the nearest float, as the processor gives it
     if types.is_integer(found) and types.is_decimal(to):
-        whole = whole_decimal(found)
+        whole = as_decimal(found)
         first, second = cast_kernel(whole), _rescaled(whole, to)
         return None if second is None else lambda value: second(first(value))
     if types.is_decimal(found) and types.is_decimal(to):
@@ -67,9 +67,13 @@ def _widening(found: pa.DataType, to: pa.DataType) -> Convert | None:  # noqa: P
     return None
 
 
-def whole_decimal(integer: pa.DataType) -> pa.DataType:
-    """The decimal that holds every integer of a type."""
-    return pa.decimal128({8: 3, 16: 5, 32: 10, 64: 19}[integer.bit_width], 0)
+def as_decimal(found: pa.DataType) -> pa.DataType:
+    """The type itself, or the decimal that holds every integer of the type."""
+    if types.is_integer(found):
+        return pa.decimal128({8: 3, 16: 5, 32: 10, 64: 19}[found.bit_width], 0)
+    if types.is_decimal(found):
+        return found
+    raise LeftToEngine(f"{found} as a decimal")
 
 
 def _rescaled(found: pa.DataType, to: pa.DataType) -> Convert | None:

@@ -21,7 +21,7 @@ _PARTS: dict[str, tuple[str, pc.FunctionOptions | None]] = {
     "DAYOFWEEK": ("day_of_week", pc.DayOfWeekOptions(count_from_zero=True, week_start=7)),
     "ISODOW": ("day_of_week", pc.DayOfWeekOptions(count_from_zero=False, week_start=1)),
 }
-_PARTS_OF_DAYS = {"HOUR": ("hour", None), "MINUTE": ("minute", None)}
+_PARTS_OF_DAYS = {"HOUR": ("hour", None), "MINUTE": ("minute", None), "SECOND": ("second", None)}
 _ALIASES = {"DOY": "DAYOFYEAR", "DOW": "DAYOFWEEK", "WEEKDAY": "DAYOFWEEK"}
 _BETWEEN = {
     "YEAR": "years_between",

@@ -139,7 +139,7 @@ _LEAVES = {
     "count": ("0", "1", "2", "3"),
     "unit": ("year", "quarter", "month", "week", "day", "hour", "minute", "second", "millisecond", "microsecond"),
     "part": ("year", "quarter", "month", "week", "day", "doy", "dow", "isodow", "hour", "minute", "epoch", "second"),
-    "part_function": ("hour", "minute", "dayofweek", "isodow", "month", "year", "week", "quarter", "weekday"),
+    "part_function": ("hour", "minute", "second", "dayofweek", "isodow", "month", "year", "week", "quarter", "weekday"),
     "cut": ("year", "quarter", "month", "week", "day", "hour", "minute", "second"),
     "pattern": ("", "a", "Ab", "東", "."),
 }  # fmt: skip

@@ -22,7 +22,7 @@ from featurestore.spec.dtypes import DType
 
 INPUTS = {
     "x": DType.FLOAT64, "i": DType.INT64, "tiny": DType.INT8, "b": DType.BOOL, "s": DType.STRING, "t": DType.TIMESTAMP,
-    "v": DType.TIMESTAMP, "price": dtypes.Decimal(18, 2), "vector": dtypes.Embedding(2),
+    "v": DType.TIMESTAMP, "price": dtypes.Decimal(18, 2), "total": dtypes.Decimal(38, 2), "vector": dtypes.Embedding(2),
     "words": dtypes.List(DType.STRING),
 }  # fmt: skip
 
@@ -79,7 +79,8 @@ def row(**values: object) -> dict[str, pa.Array]:
     [
         "x - i * 2", "x / nullif(i, 0)", "coalesce(x, 0) > 0.5", "CASE WHEN x > 15 THEN 1 ELSE 0 END",
         "abs(x) + sqrt(x)",
-        "round(x, 2)", "ln(x + 1)", "i % 7", "i // 60", "price * 1.19", "price + i", "CAST(price AS DOUBLE) / x",
+        "round(x, 2)", "ln(x + 1)", "i % 7", "i // 60", "price * 1.19", "price + i", "total > 0",
+        "CAST(price AS DOUBLE) / x",
         "s IN ('a', 'b', 'c', 'd')", "upper(s) || '-' || lower(s)", "length(trim(s))", "starts_with(s, 'a')",
         "extract(hour FROM t)", "hour(t) BETWEEN 7 AND 9", "isodow(t) IN (6, 7)", "date_diff('minute', t, v)",
         "(epoch(t) - epoch(v)) / 3600", "CAST(t AS DATE)", "date_trunc('day', t)", "greatest(x, i, 0)",
