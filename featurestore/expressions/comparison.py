@@ -11,12 +11,10 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from featurestore.expressions.conversion import converted
-from featurestore.expressions.terms import Datum, Evaluate, LeftToEngine, Term, kernel
+from featurestore.expressions.terms import FALSE, NEITHER, TRUE, Datum, Evaluate, LeftToEngine, Term, kernel
 
 _and, _or, _not = kernel("and_kleene"), kernel("or_kleene"), kernel("invert")
 _is_nan, _is_null, _coalesce, _if_else = kernel("is_nan"), kernel("is_null"), kernel("coalesce"), kernel("if_else")
-_TRUE, _FALSE = pa.scalar(True), pa.scalar(False)
-_NEITHER = pa.scalar(None, pa.bool_())
 
 Compare = Callable[[Datum, Datum], Datum]
 
@@ -70,8 +68,8 @@ def one_of_constants(value: Term, items: Evaluate, common: pa.DataType) -> Evalu
         given, listed = evaluate(row), items(row).values
         among = is_in.call([given], pc.SetLookupOptions(value_set=listed, skip_nulls=True))
         if listed.null_count:
-            return _if_else(_and(is_valid(given), among), _TRUE, _NEITHER)
-        return _if_else(is_valid(given), among, _NEITHER)
+            return _if_else(_and(is_valid(given), among), TRUE, NEITHER)
+        return _if_else(is_valid(given), among, NEITHER)
 
     return found
 
@@ -97,7 +95,7 @@ def is_null(term: Term) -> Evaluate:
 def is_truth(term: Term, wanted: bool) -> Evaluate:
     """IS TRUE and IS FALSE, which are never null."""
     value = truth(term) if wanted else negated(term)
-    return lambda row: _coalesce(value(row), _FALSE)
+    return lambda row: _coalesce(value(row), FALSE)
 
 
 def truth(term: Term) -> Evaluate:

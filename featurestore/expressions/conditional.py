@@ -12,10 +12,9 @@ from pyarrow import types
 
 from featurestore.expressions.comparison import compared, truth
 from featurestore.expressions.conversion import converted
-from featurestore.expressions.terms import Datum, Evaluate, LeftToEngine, Term, kernel
+from featurestore.expressions.terms import FALSE, Datum, Evaluate, LeftToEngine, Term, kernel
 
 _coalesce, _if_else = kernel("coalesce"), kernel("if_else")
-_FALSE = pa.scalar(False)
 
 
 def chosen(branches: Sequence[tuple[Term, Term]], otherwise: Term | None, to: pa.DataType) -> Evaluate:
@@ -27,7 +26,7 @@ def chosen(branches: Sequence[tuple[Term, Term]], otherwise: Term | None, to: pa
     def choose(row: Mapping[str, Datum]) -> Datum:
         result = last(row)
         for condition, value in conditions:
-            result = _if_else(_coalesce(condition(row), _FALSE), value(row), result)
+            result = _if_else(_coalesce(condition(row), FALSE), value(row), result)
         return result
 
     return choose
@@ -40,7 +39,7 @@ def first_present(terms: Sequence[Term], to: pa.DataType) -> Evaluate:
 
 def null_if(value: Term, other: Term, common: pa.DataType, to: pa.DataType) -> Evaluate:
     equal, kept, null = compared(value, other, common, "equal"), converted(value, to), pa.scalar(None, to)
-    return lambda row: _if_else(_coalesce(equal(row), _FALSE), null, kept(row))
+    return lambda row: _if_else(_coalesce(equal(row), FALSE), null, kept(row))
 
 
 def extreme(terms: Sequence[Term], to: pa.DataType, name: str) -> Evaluate:

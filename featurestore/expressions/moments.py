@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from featurestore.expressions.calendar_years import within
-from featurestore.expressions.terms import Datum, Evaluate, LeftToEngine, Term, cast_kernel, kernel
+from featurestore.expressions.terms import TWELVE, Datum, Evaluate, LeftToEngine, Term, cast_kernel, kernel
 
 _PARTS: dict[str, tuple[str, pc.FunctionOptions | None]] = {
     "YEAR": ("year", None),
@@ -106,12 +106,12 @@ def truncated(term: Term, to: pa.DataType, unit: str) -> Evaluate:
     return cut
 
 
-_year, _month, _twelve = kernel("year"), kernel("month"), pa.scalar(12)
+_year, _month = kernel("year"), kernel("month")
 
 
 def _months(start: Datum, end: Datum) -> Datum:
     years, months = _subtract(_year(end), _year(start)), _subtract(_month(end), _month(start))
-    return _add(_multiply(years, _twelve), months)
+    return _add(_multiply(years, TWELVE), months)
 
 
 def _known(unit: str, known: dict[str, str]) -> str:

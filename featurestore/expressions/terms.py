@@ -23,6 +23,17 @@ Evaluate: TypeAlias = Callable[[Mapping[str, Datum]], Datum]
 value of its own there, or an error."""
 
 
+def _lone(kind: pa.DataType, *buffers: bytes) -> Datum:
+    """A scalar made of bytes: pyarrow makes others through pandas, which takes 50 MB of a process that only serves."""
+    return pa.Array.from_buffers(kind, 1, [None, *map(pa.py_buffer, buffers)])[0]
+
+
+TRUE, FALSE = _lone(pa.bool_(), b"\x01"), _lone(pa.bool_(), b"\x00")
+NEITHER = pa.nulls(1, pa.bool_())[0]
+EMPTY_TEXT = _lone(pa.string(), bytes(8), b"")
+TWELVE = _lone(pa.int64(), (12).to_bytes(8, "little"))
+
+
 class LeftToEngine(Exception):
     """An expression that is not known to give the engine's values when Arrow evaluates it."""
 

@@ -8,9 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
-from featurestore.expressions.terms import Datum, Evaluate, LeftToEngine, Term, cast_kernel, kernel
+from featurestore.expressions.terms import EMPTY_TEXT, Datum, Evaluate, LeftToEngine, Term, cast_kernel, kernel
 
-_EMPTY = pa.scalar("")
 _join = kernel("binary_join_element_wise", pc.JoinOptions(null_handling="emit_null"))
 _coalesce = kernel("coalesce")
 
@@ -39,13 +38,13 @@ def in_case(term: Term, name: str) -> Evaluate:
 def piped(terms: Sequence[Term]) -> Evaluate:
     """`||`: null where one is null."""
     values = [_text(term) for term in terms]
-    return lambda row: _join(*[value(row) for value in values], _EMPTY)
+    return lambda row: _join(*[value(row) for value in values], EMPTY_TEXT)
 
 
 def joined(terms: Sequence[Term]) -> Evaluate:
     """CONCAT, which leaves nulls out. Arrow 26 can do so too, and then loses rows in which all are null."""
     values = [_text(term) for term in terms]
-    return lambda row: _join(*[_coalesce(value(row), _EMPTY) for value in values], _EMPTY)
+    return lambda row: _join(*[_coalesce(value(row), EMPTY_TEXT) for value in values], EMPTY_TEXT)
 
 
 def matches(term: Term, name: str, pattern: str) -> Evaluate:

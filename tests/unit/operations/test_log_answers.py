@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from featurestore.adapters.memory_serving_log import MemoryLogShelf
@@ -13,7 +15,16 @@ from featurestore.ports.serving_log import ServedAnswer
 from tests.logged_answers import NOON, SCORES
 
 CHOICE = FeatureChoice(service="shops_v1")
-PREPARED = prepare(SCORES)
+
+
+class UnaskedEngine:
+    """Of features that nothing is computed for on demand, an engine is asked nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(name)
+
+
+PREPARED = prepare(SCORES, UnaskedEngine())
 
 
 class Offered:

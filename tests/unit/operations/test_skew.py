@@ -75,8 +75,8 @@ class Airport:
 
     def serve(self, at: datetime, changes: Mapping[str, object] | None = None, model: str | None = None) -> None:
         """Answer the rows, or something else in the first row of some columns, and log that."""
-        prepared = prepare(self.project.service("all"))
-        answer = lookup(prepared, ROWS, Asked(at), self.project.online.store, self.project.offline.engine)
+        prepared = prepare(self.project.service("all"), self.project.offline.engine)
+        answer = lookup(prepared, ROWS, Asked(at), self.project.online.store)
         self._log(prepared.features, _changed(answer, changes or {}), model)
 
     def _log(self, features: FeatureSet, answer: OnlineAnswer, model: str | None) -> None:
