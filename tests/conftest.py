@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.certificates import Certificates, make_certificates
 from tests.postgres_server import PostgresServer, running_postgres
-from tests.redis_server import running_redis
+from tests.redis_cluster import RedisCluster, running_cluster
+from tests.redis_server import RedisServer, running_redis
 from tests.s3_server import S3Server, running_s3
 
 
@@ -16,6 +18,25 @@ def redis_url() -> Iterator[str]:
     """A Redis of this test run's own. Tests share it: keep them apart by namespace, and never flush it."""
     with running_redis() as server:
         yield server.url
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def tls_redis(certificates: Certificates) -> Iterator[RedisServer]:
+    """A Redis that speaks TLS alone, to clients with a certificate. Shared as `redis_url` is."""
+    with running_redis(certificates=certificates) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_cluster() -> Iterator[RedisCluster]:
+    """A Redis Cluster of six nodes. Shared as `redis_url` is: tests that ill-treat one start their own."""
+    with running_cluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")
