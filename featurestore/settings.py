@@ -32,11 +32,18 @@ class _Table(BaseModel):
 
 
 class OnlineSettings(_Table):
-    """`url` is empty for the embedded store, or `redis://…`."""
+    """`url` is empty for the embedded store, or `redis://…`, `rediss://…` (with TLS), `unix://…`, or for a cluster
+    `redis+cluster://host1,host2` or `rediss+cluster://…`."""
 
     url: SecretStr = SecretStr("")
     path: str = ".knownat/online.sqlite"
     timeout_seconds: float = Field(default=0.5, gt=0)
+    """How long a lookup may wait for the store, all in all."""
+    ca_file: str = ""
+    """Who signs the certificate of a server with TLS (PEM); empty: whom the system trusts."""
+    certificate_file: str = ""
+    """Where the server wants to know who we are: our certificate and its key (PEM)."""
+    key_file: str = ""
 
 
 class StateSettings(_Table):

@@ -45,6 +45,7 @@ def value(settings: Settings, dotted: str) -> Any:
         ("online.url", ""),
         ("online.path", ".knownat/online.sqlite"),
         ("online.timeout_seconds", 0.5),
+        ("online.ca_file", ""),
         ("state.url", ""),
         ("state.path", ".knownat/state.sqlite"),
         ("offline.tables", ".knownat/tables"),
