@@ -23,6 +23,7 @@ from featurestore.adapters.parquet_source import ParquetSources
 from featurestore.adapters.plan_memory_file import PlanMemoryFile
 from featurestore.adapters.postgres_source import PostgresSources
 from featurestore.adapters.queued_serving_log import LogBounds, QueuedServingLog
+from featurestore.adapters.redis_address import TlsFiles, read_address
 from featurestore.adapters.redis_online import AsyncRedisReader, RedisOnlineStore
 from featurestore.adapters.s3_storage import S3Storage
 from featurestore.adapters.source_files import SourceFiles
@@ -200,6 +201,11 @@ def _storage(settings: S3Settings) -> S3Storage:
     )
 
 
+def _tls_files(settings: Settings) -> TlsFiles:
+    written = (settings.online.ca_file, settings.online.certificate_file, settings.online.key_file)
+    return TlsFiles(*(settings.path(file) if file else None for file in written))
+
+
 def _online_store(
     settings: Settings,
 ) -> tuple[RedisOnlineStore | SqliteOnlineStore, str, Callable[[], AsyncOnlineReader]]:
@@ -210,10 +216,10 @@ def _online_store(
         path.parent.mkdir(parents=True, exist_ok=True)
         embedded = SqliteOnlineStore(path)
         return embedded, f"sqlite:{settings.online.path}", lambda: ThreadedReader(embedded)
-    name, seconds = settings.name, settings.online.timeout_seconds
-    store = RedisOnlineStore(url, namespace=name, timeout_seconds=seconds)
+    name, seconds, redis = settings.name, settings.online.timeout_seconds, read_address(url, _tls_files(settings))
+    store = RedisOnlineStore(redis, namespace=name, timeout_seconds=seconds)
 
     def open_reader() -> AsyncOnlineReader:
-        return AsyncRedisReader(url, namespace=name, timeout_seconds=seconds)
+        return AsyncRedisReader(redis, namespace=name, timeout_seconds=seconds)
 
     return store, f"{store.address}/{name}", open_reader

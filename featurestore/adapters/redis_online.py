@@ -2,49 +2,54 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
+from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
 
 from featurestore.adapters import redis_layout as layout
-from featurestore.adapters.redis_client import address_of, connect, connect_async, refuse_eviction, translated_errors
+from featurestore.adapters.redis_address import RedisAddress
+from featurestore.adapters.redis_answers import refuse_eviction, translated_errors
+from featurestore.adapters.redis_connections import task_pool, thread_pool, within
+from featurestore.adapters.redis_fills import encoded_portions, expiries, may_expire, turn_is_over
 from featurestore.adapters.redis_layout import RedisLayout, TableRecord, check_identity
-from featurestore.adapters.row_codec import EncodedRows, RowCodec
-from featurestore.adapters.stored_moments import encode_moment, to_microseconds
-from featurestore.errors import ConcurrentChange
+from featurestore.adapters.row_codec import RowCodec
+from featurestore.adapters.stored_moments import encode_moment
 from featurestore.ports.online_store import Fill, FillRequest, Key, OnlineTable, TableRead, TableRows, WriteCount
 
 _ROWS_PER_CALL = 1_000  # one script call holds Redis for about 2 ms
 _KEYS_PER_SCAN = 1_000
-_LEAST_KEPT = timedelta(days=1)
-"""A row that is older than it must be kept is kept so long all the same, to be told as expired."""
+_RETRIES = 1  # a pooled connection that a restart broke is replaced; a time-out is not tried again
 
 
 class RedisOnlineStore:
-    """An OnlineStore in the Redis at `url`, under keys that begin with `namespace:`.
+    """An OnlineStore in the Redis at `address`, under keys that begin with `namespace:`.
 
-    A read fails with StoreUnavailable at once when the connection is refused, and after `timeout_seconds` when the
-    server hangs; a pooled connection that turns out broken is replaced once. Writes wait `write_timeout_seconds`
-    for each answer. Raises SettingsError when the URL is not one.
+    A read fails with StoreUnavailable at once when the connection is refused, and after `timeout_seconds`, all in all,
+    whatever the server and the line do; a pooled connection that turns out broken is replaced once. Writes wait
+    `write_timeout_seconds` for each answer.
     """
 
     def __init__(
         self,
-        url: str,
+        address: RedisAddress,
         *,
         namespace: str = "knownat",
         timeout_seconds: float = 0.5,
         write_timeout_seconds: float = 10.0,
     ) -> None:
         self._layout = RedisLayout(namespace)
-        self._reads = connect(url, timeout_seconds)
-        self._writes = connect(url, write_timeout_seconds)
-        self._address = address_of(self._reads)
+        self._timeout_seconds = timeout_seconds
+        self._write_timeout_seconds = write_timeout_seconds
+        self._reads = Redis.from_pool(thread_pool(address, retries=_RETRIES))
+        self._writes = Redis.from_pool(thread_pool(address, retries=_RETRIES))
+        self._address = address.name
         self._begin = self._writes.register_script(layout.BEGIN)
         self._write = self._writes.register_script(layout.WRITE)
         self._sweep = self._writes.register_script(layout.SWEEP)
@@ -60,7 +65,7 @@ class RedisOnlineStore:
         wanted = self._layout.wanted(codecs, reads)
         if not wanted:
             return []
-        with self._translated_errors():
+        with translated_errors(self._address, self._layout.namespace), within(self._timeout_seconds):
             found: list[Any] = self._reads.mget(wanted)
         return self._layout.answers(codecs, reads, found)
 
@@ -77,12 +82,11 @@ class RedisOnlineStore:
     def begin(self, request: FillRequest) -> Fill:
         policy = self._eviction_policy()
         refuse_eviction(self._address, policy)
-        # Where keys with an expiry may be evicted, rows get none: what is merely old is removed by the next full copy.
-        expires = request.keeps is not None and policy == "noeviction"
+        expires = may_expire(request, policy)
         codec = self._layout.codec(request.table)
         kept = layout.keeps(request.keeps if expires else None)
         arguments: list[bytes | int] = [codec.identity, os.urandom(8), kept, int(request.replaces)]
-        with self._translated_errors():
+        with self._asking():
             data = self._begin(keys=[self._layout.record(codec)], args=arguments)
         record = TableRecord.decode(bytes(data))
         check_identity(codec, record)
@@ -93,12 +97,12 @@ class RedisOnlineStore:
         generation, nonce = layout.turn(fill)
         turn: list[bytes | int] = [generation, layout.known_to(fill), int(fill.expires), nonce]
         written = total = 0
-        for encoded in self._portions(codec, fill, rows):
+        for encoded in encoded_portions(codec, fill, rows, _ROWS_PER_CALL):
             keys = [self._layout.record(codec), *(self._layout.row(codec, key) for key in encoded.keys)]
-            with self._translated_errors(written):
-                stored = int(self._write(keys=keys, args=[*turn, *encoded.values, *_expiries(fill, encoded)]))
+            with self._asking(written):
+                stored = int(self._write(keys=keys, args=[*turn, *encoded.values, *expiries(fill, encoded)]))
             if stored < 0:
-                raise _turn_is_over(fill, written)
+                raise turn_is_over(fill, written)
             written += stored
             total += len(encoded.keys)
         return WriteCount(written, total - written)
@@ -109,13 +113,13 @@ class RedisOnlineStore:
         if fill.request.replaces:
             for keys in self._scan(codec):
                 if keys:
-                    with self._translated_errors():
+                    with self._asking():
                         self._sweep(keys=keys, args=[generation, layout.known_to(fill)])
         kept = layout.keeps(fill.request.keeps if fill.expires else None)
         arguments: list[bytes | int] = [generation, nonce, encode_moment(filled_to), kept, int(fill.request.replaces)]
-        with self._translated_errors():
+        with self._asking():
             if not self._finish(keys=[self._layout.record(codec)], args=arguments):
-                raise _turn_is_over(fill, None)
+                raise turn_is_over(fill, None)
 
     def drop(self, table: OnlineTable) -> None:
         codec = self._layout.codec(table)
@@ -128,17 +132,11 @@ class RedisOnlineStore:
         self._reads.close()
         self._writes.close()
 
-    def _portions(self, codec: RowCodec, fill: Fill, rows: pa.RecordBatchReader) -> Iterator[EncodedRows]:
-        """The encoded rows, as many at a time as one call takes."""
-        for batch in rows:
-            for start in range(0, batch.num_rows, _ROWS_PER_CALL):
-                yield codec.encode_rows(batch.slice(start, _ROWS_PER_CALL), fill.generation)
-
     def _scan(self, codec: RowCodec) -> Iterator[list[bytes]]:
         cursor = 0
         pattern = self._layout.pattern(codec)
         while True:
-            with self._translated_errors():
+            with self._asking():
                 answer: tuple[int, list[Any]] = self._writes.scan(cursor, match=pattern, count=_KEYS_PER_SCAN)
             cursor, keys = answer
             yield keys
@@ -147,25 +145,29 @@ class RedisOnlineStore:
 
     def _delete(self, keys: list[bytes]) -> None:
         if keys:
-            with self._translated_errors():
+            with self._asking():
                 self._writes.unlink(*keys)
 
     def _eviction_policy(self) -> str:
         """By INFO, because ACLs and hosted servers often forbid CONFIG."""
-        with self._translated_errors():
+        with self._asking():
             return str(self._writes.info("memory").get("maxmemory_policy", "unknown"))
 
-    def _translated_errors(self, written: int = 0) -> AbstractContextManager[None]:
-        return translated_errors(self._address, self._layout.namespace, written)
+    @contextmanager
+    def _asking(self, written: int = 0) -> Iterator[None]:
+        """One question of a writer."""
+        with translated_errors(self._address, self._layout.namespace, written), within(self._write_timeout_seconds):
+            yield
 
 
 class AsyncRedisReader:
     """The reading side of a RedisOnlineStore, for one event loop."""
 
-    def __init__(self, url: str, *, namespace: str = "knownat", timeout_seconds: float = 0.5) -> None:
+    def __init__(self, address: RedisAddress, *, namespace: str = "knownat", timeout_seconds: float = 0.5) -> None:
         self._layout = RedisLayout(namespace)
-        self._client = connect_async(url, timeout_seconds)
-        self._address = address_of(self._client)  # type: ignore[arg-type]  # both clients have such a pool
+        self._timeout_seconds = timeout_seconds
+        self._client = AsyncRedis.from_pool(task_pool(address, retries=_RETRIES))
+        self._address = address.name
 
     async def read(self, reads: Sequence[TableRead]) -> list[TableRows]:
         codecs = self._layout.codecs(reads)
@@ -173,26 +175,9 @@ class AsyncRedisReader:
         if not wanted:
             return []
         with translated_errors(self._address, self._layout.namespace):
-            found: list[Any] = await self._client.mget(wanted)
+            async with asyncio.timeout(self._timeout_seconds):
+                found: list[Any] = await self._client.mget(wanted)
         return self._layout.answers(codecs, reads, found)
 
     async def close(self) -> None:
         await self._client.aclose()
-
-
-def _expiries(fill: Fill, encoded: EncodedRows) -> list[int]:
-    """For how many milliseconds each row is kept, by the clock of whoever fills: that of a replay may be years ago."""
-    if not fill.expires or fill.request.keeps is None:
-        return []
-    ends = encoded.event_timestamps + fill.request.keeps // timedelta(microseconds=1)
-    left = (ends - to_microseconds(fill.request.now)) // 1_000
-    kept: list[int] = np.maximum(left, _LEAST_KEPT // timedelta(milliseconds=1)).tolist()
-    return kept
-
-
-def _turn_is_over(fill: Fill, written: int | None) -> ConcurrentChange:
-    told = "It was not marked as filled" if written is None else f"{written} rows were written"
-    return ConcurrentChange(
-        f"While {fill.request.table.name} was being copied, the online store was flushed, or another process began to "
-        f"copy all of it. {told}; run `knownat materialize` again."
-    )

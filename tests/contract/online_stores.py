@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from featurestore.adapters.memory_online import MemoryOnlineStore
+from featurestore.adapters.redis_address import read_address
 from featurestore.adapters.redis_online import RedisOnlineStore
 from featurestore.adapters.sqlite_online import SqliteOnlineStore
 from featurestore.ports.online_store import OnlineStore
@@ -33,7 +34,7 @@ def opened_stores(kind: str, request: pytest.FixtureRequest, folder: Path) -> It
             opened: list[RedisOnlineStore] = []
 
             def open_redis() -> RedisOnlineStore:
-                opened.append(RedisOnlineStore(url, namespace=namespace, timeout_seconds=10))
+                opened.append(RedisOnlineStore(read_address(url), namespace=namespace, timeout_seconds=10))
                 return opened[-1]
 
             yield open_redis

@@ -10,6 +10,7 @@ from contextlib import closing
 
 import pytest
 
+from featurestore.adapters.redis_address import read_address
 from featurestore.adapters.redis_online import RedisOnlineStore
 from featurestore.errors import SettingsError, StoreCorrupted, StoreRefused, StoreUnavailable
 from featurestore.ports.online_store import FillRequest, WriteCount
@@ -25,7 +26,9 @@ def server() -> Iterator[RedisServer]:
 
 
 def opened(url: str, timeout_seconds: float = 10) -> closing[RedisOnlineStore]:
-    return closing(RedisOnlineStore(url, timeout_seconds=timeout_seconds, write_timeout_seconds=timeout_seconds))
+    return closing(
+        RedisOnlineStore(read_address(url), timeout_seconds=timeout_seconds, write_timeout_seconds=timeout_seconds)
+    )
 
 
 def test_a_refused_connection_is_unavailable_and_the_message_names_the_address_without_the_password() -> None:
@@ -190,7 +193,7 @@ def test_bytes_that_somebody_else_wrote_under_our_keys_are_corrupted(server: Red
 @pytest.mark.parametrize("url", ["http://:hunter2@host", "redis://:hun/ter2@host:6379", "", "redis://:hunter2@host:x"])
 def test_a_url_that_can_not_be_read_is_a_settings_error_that_does_not_repeat_it(url: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        RedisOnlineStore(url)
+        read_address(url)
 
     assert "hun" not in str(caught.value)
     assert caught.value.__cause__ is None
