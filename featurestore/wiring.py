@@ -24,6 +24,7 @@ from featurestore.adapters.plan_memory_file import PlanMemoryFile
 from featurestore.adapters.postgres_source import PostgresSources
 from featurestore.adapters.queued_serving_log import LogBounds, QueuedServingLog
 from featurestore.adapters.redis_address import TlsFiles, read_address
+from featurestore.adapters.redis_cluster_online import AsyncRedisClusterReader, RedisClusterStore
 from featurestore.adapters.redis_online import AsyncRedisReader, RedisOnlineStore
 from featurestore.adapters.s3_storage import S3Storage
 from featurestore.adapters.source_files import SourceFiles
@@ -208,7 +209,7 @@ def _tls_files(settings: Settings) -> TlsFiles:
 
 def _online_store(
     settings: Settings,
-) -> tuple[RedisOnlineStore | SqliteOnlineStore, str, Callable[[], AsyncOnlineReader]]:
+) -> tuple[RedisOnlineStore | RedisClusterStore | SqliteOnlineStore, str, Callable[[], AsyncOnlineReader]]:
     """The online store, the address under which state remembers how far it is filled, and readers for event loops."""
     url = settings.online.url.get_secret_value()
     if not url:
@@ -217,9 +218,11 @@ def _online_store(
         embedded = SqliteOnlineStore(path)
         return embedded, f"sqlite:{settings.online.path}", lambda: ThreadedReader(embedded)
     name, seconds, redis = settings.name, settings.online.timeout_seconds, read_address(url, _tls_files(settings))
-    store = RedisOnlineStore(redis, namespace=name, timeout_seconds=seconds)
+    kind = RedisClusterStore if redis.is_cluster else RedisOnlineStore
+    store = kind(redis, namespace=name, timeout_seconds=seconds)
 
     def open_reader() -> AsyncOnlineReader:
-        return AsyncRedisReader(redis, namespace=name, timeout_seconds=seconds)
+        kind = AsyncRedisClusterReader if redis.is_cluster else AsyncRedisReader
+        return kind(redis, namespace=name, timeout_seconds=seconds)
 
     return store, f"{store.address}/{name}", open_reader

@@ -9,15 +9,28 @@ import pytest
 from tests.certificates import Certificates, make_certificates
 from tests.postgres_server import PostgresServer, running_postgres
 from tests.redis_cluster import RedisCluster, running_cluster
-from tests.redis_server import RedisServer, running_redis
+from tests.redis_server import RedisServer, granted, running_redis
 from tests.s3_server import S3Server, running_s3
 
 
 @pytest.fixture(scope="session")
-def redis_url() -> Iterator[str]:
+def redis_server() -> Iterator[RedisServer]:
     """A Redis of this test run's own. Tests share it: keep them apart by namespace, and never flush it."""
     with running_redis() as server:
-        yield server.url
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_url(redis_server: RedisServer) -> str:
+    return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def acl_redis_url(redis_server: RedisServer) -> str:
+    """The same Redis for a user who may do just what docs/online-store.md says is needed."""
+    with redis_server.client() as client:
+        client.execute_command("ACL SETUSER", "knownat", "on", ">pw", *granted("test-*"))  # type: ignore[no-untyped-call]
+    return redis_server.url.replace("redis://", "redis://knownat:pw@")
 
 
 @pytest.fixture(scope="session")

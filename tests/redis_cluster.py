@@ -52,6 +52,24 @@ class RedisCluster:
                 return next(node for node in self.nodes if node.port == master[1])
         pytest.fail(f"Slot {slot} is not served.")
 
+    def flush(self) -> None:
+        for master in self.masters():
+            _ask(master, "FLUSHALL")
+
+    @contextmanager
+    def moving_slot(self, key: bytes) -> Iterator[None]:
+        """The slot of `key` is on its way to another master, which already has the key, and stays where it was."""
+        slot, source = key_slot(key), self.master_of(key)
+        target = next(master for master in self.masters() if master.port != source.port)
+        _ask(target, "CLUSTER SETSLOT", slot, "IMPORTING", _ask(source, "CLUSTER MYID").decode())
+        _ask(source, "CLUSTER SETSLOT", slot, "MIGRATING", _ask(target, "CLUSTER MYID").decode())
+        try:
+            _ask(source, "MIGRATE", "127.0.0.1", target.port, key, 0, 5_000)
+            yield
+        finally:
+            _ask(source, "CLUSTER SETSLOT", slot, "STABLE")
+            _ask(target, "CLUSTER SETSLOT", slot, "STABLE")
+
     def fail_over(self, master: RedisServer) -> RedisServer:
         """Have the master's replica take over in good order; both live on. Returns the new master."""
         replica = self.replica_of(master)
@@ -65,6 +83,11 @@ class RedisCluster:
         replica = self.replica_of(master)
         master.kill()
         return replica
+
+    def wait_until_given_up(self, node: RedisServer) -> None:
+        """The others take the node for gone."""
+        others = [other for other in self.nodes if other.port != node.port and _is_alive(other)]
+        _wait("the node to be given up", lambda: not any(node.port in _ports(other) for other in others))
 
     def wait_until_master(self, node: RedisServer) -> None:
         """The node has taken over, and all living nodes know."""
@@ -130,6 +153,11 @@ def _ask(node: RedisServer, *command: Any) -> Any:
 def _slots(node: RedisServer) -> list[Any]:
     answer: list[Any] = _ask(node, "CLUSTER SLOTS")
     return answer
+
+
+def _ports(node: RedisServer) -> set[int]:
+    """Who serves slots, as this node sees it: masters, and replicas that are there."""
+    return {served[1] for _, _, *nodes in _slots(node) for served in nodes}
 
 
 def _map(node: RedisServer) -> tuple[tuple[int, int, int], ...]:

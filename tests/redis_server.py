@@ -73,6 +73,11 @@ class RedisServer:
         self.process.wait()
 
 
+def granted(namespace: str) -> list[str]:
+    """The rules that docs/online-store.md gives for a user of a single server."""
+    return [f"~{namespace}:*", "+@read", "+@write", "+@scripting", "+info"]
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

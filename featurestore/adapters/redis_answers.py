@@ -23,7 +23,8 @@ def translated_errors(address: str, namespace: str, written: int = 0) -> Iterato
     except NoPermissionError as error:
         raise StoreRefused(
             f"Redis at {address} does not permit a command that Knownat needs, after {written} rows were "
-            f"written: {error}. Grant this user +@read +@write +@scripting +info on ~{namespace}:*."
+            f"written: {error}. Grant this user +@read +@write +@scripting +info on ~{namespace}:*, and in a "
+            "cluster +cluster|slots +wait +asking."
         ) from error
     except InvalidResponse as error:
         raise StoreCorrupted(f"What answers at {address} does not speak Redis's protocol.") from error

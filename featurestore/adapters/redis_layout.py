@@ -20,6 +20,10 @@ from featurestore.adapters.stored_moments import decode_moment, encode_moment
 from featurestore.errors import StoreCorrupted
 from featurestore.ports.online_store import Fill, Filled, Key, OnlineTable, TableRead, TableRows
 
+GENERATION_OF_RECORD = slice(16, 20)
+TURN_OF_RECORD = slice(16, 28)
+"""Generation and nonce."""
+
 _NEVER = b"\0" * 8
 _ALWAYS = b"\xff" * 8
 _MICROSECOND = timedelta(microseconds=1)

@@ -1,12 +1,14 @@
-"""The embedded store and Redis hold the same rows and give the same answers, in process and over HTTP."""
+"""The embedded store, Redis and a cluster hold the same rows and give the same answers, in process and over HTTP."""
 
 from __future__ import annotations
 
 import pytest
-from redis import Redis
 
 from featurestore.errors import NotMaterialized
 from sdk import OnlineResult, connect, open_project
+from tests.certificates import Certificates
+from tests.redis_cluster import RedisCluster
+from tests.redis_server import RedisServer
 from tests.service.conftest import connected, served
 from tests.small_project import NOW, SPINE, SmallProject
 
@@ -20,10 +22,23 @@ def embedded_answer(project: SmallProject) -> OnlineResult:
         return client.online(service="shops_v1", entities=ENTITIES)
 
 
-@pytest.fixture
-def in_redis(project: SmallProject, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> SmallProject:
+@pytest.fixture(params=["one server", "TLS", "cluster"])
+def in_redis(
+    project: SmallProject, request: pytest.FixtureRequest, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> SmallProject:
     """The small project, set to Redis by the environment and materialized there too."""
-    monkeypatch.setenv("KNOWNAT_ONLINE__URL", redis_url)
+    match request.param:
+        case "TLS":
+            url = request.getfixturevalue("tls_redis").url
+            own = certificates.client
+            monkeypatch.setenv("KNOWNAT_ONLINE__CA_FILE", str(certificates.authority))
+            monkeypatch.setenv("KNOWNAT_ONLINE__CERTIFICATE_FILE", str(own.certificate))
+            monkeypatch.setenv("KNOWNAT_ONLINE__KEY_FILE", str(own.key))
+        case "cluster":
+            url = request.getfixturevalue("redis_cluster").url
+        case _:
+            url = request.getfixturevalue("redis_url")
+    monkeypatch.setenv("KNOWNAT_ONLINE__URL", url)
     monkeypatch.setenv("KNOWNAT_NAME", project.folder.parent.name)
     with open_project(project.folder) as opened:
         list(opened.materialize(until=NOW))
@@ -51,9 +66,12 @@ def test_an_audit_finds_no_difference_in_redis(in_redis: SmallProject) -> None:
     assert all(report.keys for report in reports)
 
 
-def test_a_flushed_redis_is_said_to_be_empty_and_filled_anew(in_redis: SmallProject, redis_url: str) -> None:
-    with Redis.from_url(redis_url) as redis:
-        redis.flushall()
+def test_a_flushed_redis_is_said_to_be_empty_and_filled_anew(
+    in_redis: SmallProject, redis_server: RedisServer, tls_redis: RedisServer, redis_cluster: RedisCluster
+) -> None:
+    for server in (redis_server, tls_redis, redis_cluster.masters()[0]):  # a third of a cluster is enough
+        with server.client() as redis:
+            redis.flushall()
 
     with (
         served(in_redis.folder) as address,
