@@ -27,22 +27,23 @@ EXPECTED = [float(number) for number in range(len(TAILS))]
 
 Read = Callable[[Sequence[str]], TableRows]
 Reading = Callable[[RedisAddress, float], AbstractContextManager[Read]]
+_NAMESPACE = "knownat"
 
 
 @contextmanager
-def by_threads(address: RedisAddress, seconds: float) -> Iterator[Read]:
+def by_threads(address: RedisAddress, seconds: float, namespace: str = _NAMESPACE) -> Iterator[Read]:
     kind = RedisClusterStore if address.is_cluster else RedisOnlineStore
-    with closing(kind(address, timeout_seconds=seconds)) as store:
+    with closing(kind(address, namespace=namespace, timeout_seconds=seconds)) as store:
         yield lambda tails: store.read([TableRead(DELAYS, [(tail,) for tail in tails])])[0]
 
 
 @contextmanager
-def by_tasks(address: RedisAddress, seconds: float) -> Iterator[Read]:
+def by_tasks(address: RedisAddress, seconds: float, namespace: str = _NAMESPACE) -> Iterator[Read]:
     kind = AsyncRedisClusterReader if address.is_cluster else AsyncRedisReader
     with asyncio.Runner() as runner:
 
         async def opened() -> AsyncRedisClusterReader | AsyncRedisReader:
-            return kind(address, timeout_seconds=seconds)
+            return kind(address, namespace=namespace, timeout_seconds=seconds)
 
         reader = runner.run(opened())
 
