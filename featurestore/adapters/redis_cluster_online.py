@@ -98,6 +98,9 @@ class RedisClusterStore:
         arguments = [codec.identity, os.urandom(8), kept, int(request.replaces), number, youngest]
         found = TableRecord.decode(self._script(guarding.BEGIN, self._layout.record(codec), arguments))
         check_identity(codec, found)
+        generation = found.generation.to_bytes(NUMBER_BYTES)
+        if generation > number:  # two copies began at once, or this one twice as its connection broke
+            self._on_keys(self._guards.places, guarding.NOTE, [generation])
         return Fill(request, found.generation, found.nonce, expires)
 
     def write(self, fill: Fill, rows: pa.RecordBatchReader) -> WriteCount:
