@@ -9,6 +9,7 @@ from time import perf_counter
 import numpy as np
 import pyarrow as pa
 
+from featurestore.adapters.redis_address import read_address
 from featurestore.adapters.redis_online import RedisOnlineStore
 from featurestore.graph.arrow_types import arrow_schema
 from featurestore.graph.resolved import Column
@@ -29,7 +30,7 @@ def measure_online_growth(folder: Path) -> None:
     columns = tuple(Column(f"value_{number}", DType.FLOAT64) for number in range(NARROW))
     table = OnlineTable("grown@00000000", (Column("user", DType.INT64),), columns)
     with running_redis("--save", "", "--appendonly", "no") as server:
-        store = RedisOnlineStore(server.url, timeout_seconds=5.0)
+        store = RedisOnlineStore(read_address(server.url), timeout_seconds=5.0)
         stored = 0
         for entities in _ENTITIES:
             fill = store.begin(FillRequest(table, NOW))
