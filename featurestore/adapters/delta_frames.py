@@ -9,6 +9,8 @@ with the digest of its key, so that what was pushed under a key can be read agai
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from time import time
@@ -41,6 +43,16 @@ _CONFIGURATION = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class FrameCommit:
+    """A file of rows, and what is told beside it. The transaction's application is what may not be done twice."""
+
+    source: FrameSource
+    rows: pa.Table
+    transaction: Transaction
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
 class DeltaFrames:
     """Tables in subfolders of a local folder, by the names of their sources."""
 
@@ -62,16 +74,16 @@ class DeltaFrames:
         file: Path | None = None
         for _ in range(_ATTEMPTS):
             table = self._found(source) or self._created(source)
-            _check_columns(source, table)
+            check_columns(source, table)
             pushed = table.transaction_version(_application(key))
             if pushed is not None:
                 if file is not None:
                     file.unlink()
                 return _repeated(source, key, rows, (int(pushed), int(table.version())))
-            file = file or _written(self._path(source), rows, key)
-            if _committed(table, file, (source, rows, key)):
-                version = int(table.version()) + 1  # it was not tried again, so it followed the one that was opened
-                sync_entry(self._path(source) / "_delta_log", version)
+            file = file or written(self._path(source), rows, _file_prefix(key))
+            # The number of rows is kept as the number of the transaction.
+            commit = FrameCommit(source, rows, Transaction(_application(key), rows.num_rows))
+            if (version := committed(table, file, commit)) is not None:
                 return Pushed(source.name, key, rows.num_rows, str(version), is_new=True)
         raise ConcurrentChange(f"Others push to '{source.name}' all the time. Nothing was written; push it again.")
 
@@ -124,7 +136,7 @@ def _application(key: str) -> str:
     return f"push:{key}"
 
 
-def _check_columns(source: FrameSource, table: DeltaTable) -> None:
+def check_columns(source: FrameSource, table: DeltaTable) -> None:
     stored = pa.schema(table.schema().to_arrow())
     found = [(field.name, field.type) for field in stored]
     if sorted(map(str, found)) != sorted(map(str, [(field.name, field.type) for field in _schema(source)])):
@@ -136,7 +148,6 @@ def _check_columns(source: FrameSource, table: DeltaTable) -> None:
 
 
 def _repeated(source: FrameSource, key: str, rows: pa.Table, found: tuple[int, int]) -> Pushed:
-    """The number of rows is kept as the number of the transaction."""
     before, version = found
     if before != rows.num_rows:
         raise InvalidRequest(
@@ -151,29 +162,33 @@ def _file_prefix(key: str) -> str:
     return f"{sha256(key.encode()).hexdigest()[:32]}-"
 
 
-def _written(folder: Path, rows: pa.Table, key: str) -> Path:
-    file = folder / f"{_file_prefix(key)}{uuid4().hex}.parquet"
+def written(folder: Path, rows: pa.Table, prefix: str) -> Path:
+    """A new file of the rows, synced."""
+    file = folder / f"{prefix}{uuid4().hex}.parquet"
     pq.write_table(rows, file, compression="zstd")
     sync(file)
     sync(folder)
     return file
 
 
-def _committed(table: DeltaTable, file: Path, push: tuple[FrameSource, pa.Table, str]) -> bool:
-    """False when another commit came in between: whether it was of the same key has to be looked up anew."""
-    source, rows, key = push
+def committed(table: DeltaTable, file: Path, commit: FrameCommit) -> int | None:
+    """The version of the commit, which is synced. None when another came in between: what that one did has to be looked
+    up anew."""
     now = int(time() * 1000)  # as Delta's log wants it said, for people who read the log
     action = AddAction(
         path=file.name, size=file.stat().st_size, partition_values={}, modification_time=now, data_change=True,
-        stats=json.dumps(_statistics(source, rows)),
+        stats=json.dumps(_statistics(commit.source, commit.rows)),
     )  # fmt: skip
-    transaction = Transaction(_application(key), rows.num_rows)
-    properties = CommitProperties(app_transactions=[transaction], max_commit_retries=0)
+    properties = CommitProperties(
+        custom_metadata=dict(commit.metadata), app_transactions=[commit.transaction], max_commit_retries=0
+    )
     try:
         table.create_write_transaction([action], "append", table.schema(), commit_properties=properties)
     except CommitFailedError:
-        return False
-    return True
+        return None
+    version = int(table.version()) + 1  # it was not tried again, so it followed the one that was opened
+    sync_entry(file.parent / "_delta_log", version)
+    return version
 
 
 def _statistics(source: FrameSource, rows: pa.Table) -> dict[str, object]:
