@@ -95,7 +95,7 @@ def _is_typed(values: Sequence[Any], dtype: DType) -> bool:
 def _value(value: object, index: int, column: Column) -> object:
     if value is None:
         return None
-    typed = _typed(value, column.dtype)
+    typed = typed_value(value, column.dtype)
     if typed is None:
         shown = f"{value!r}"[:80]
         hint = _EXACT.get((column.dtype.item or column.dtype).kind, "")
@@ -103,8 +103,8 @@ def _value(value: object, index: int, column: Column) -> object:
     return typed
 
 
-def _typed(value: object, dtype: DType) -> object:  # noqa: PLR0911 - one answer for each kind
-    """The value as its type's Python value; None if it is not one."""
+def typed_value(value: object, dtype: DType) -> object:  # noqa: PLR0911 - one answer for each kind
+    """A value of JSON as its type's Python value; None if it is not one."""
     match dtype.kind:
         case Kind.STRING:
             return value if isinstance(value, str) and _is_unicode(value) else None
@@ -143,7 +143,7 @@ def _decimal(value: object, dtype: DType) -> Decimal | None:
 def _list(value: object, dtype: DType) -> list[object] | None:
     if dtype.item is None or not isinstance(value, list | tuple):
         return None
-    items = [None if item is None else _typed(item, dtype.item) for item in value]
+    items = [None if item is None else typed_value(item, dtype.item) for item in value]
     is_typed = all(typed is not None or item is None for typed, item in zip(items, value, strict=True))
     return items if is_typed else None
 

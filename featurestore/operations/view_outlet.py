@@ -1,0 +1,50 @@
+"""What becomes of a stream's rows once they are durable: a push of rows that are in the source already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+
+from featurestore.errors import StoreUnavailable
+from featurestore.graph.resolved import ResolvedView
+from featurestore.operations.push import PushRequest, push
+from featurestore.operations.push_online import OnlineState
+from featurestore.operations.sides import OfflineSide, OnlineSide
+from featurestore.ports.frames import Pushed
+from featurestore.spec.source import FrameSource
+
+
+@dataclass(frozen=True, slots=True)
+class ViewOutlet:
+    """An Outlet to one view. A row-level view shows rows at once; a windowed one at its next hop, by `run --due`."""
+
+    view: ResolvedView
+    offline: OfflineSide
+    online: OnlineSide
+    clock: Callable[[], datetime]
+
+    def show(self, rows: pa.Table) -> None:
+        request = PushRequest(self.view, rows, "rows of a stream", self.clock())
+        shown = push(request, _Durable(rows), self.offline, self.online)
+        if shown.online is OnlineState.UNAVAILABLE:
+            raise StoreUnavailable(f"View '{self.view.name}' does not show its rows yet: {shown.reason}")
+
+    def answered_to(self) -> datetime | None:
+        covered = self.offline.coverage.coverage(self.view.table).covered
+        return covered.intervals[-1].end if covered else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Durable:
+    """A FrameStore in which the rows are, under whatever key."""
+
+    rows: pa.Table
+
+    def append(self, source: FrameSource, rows: pa.Table, key: str) -> Pushed:
+        return Pushed(source.name, key, rows.num_rows, "", is_new=False)
+
+    def kept(self, source: FrameSource, key: str) -> pa.Table | None:  # noqa: ARG002 - the port's
+        return self.rows
