@@ -46,6 +46,18 @@ class OnlineSettings(_Table):
     key_file: str = ""
 
 
+class StreamSettings(_Table):
+    """The Redis whose streams are consumed; without `url`, that of the online store. Entries that come within
+    `gather_seconds` of each other are appended together. What a consumer was given and did not deal with is another's
+    after `claim_seconds`."""
+
+    url: SecretStr = SecretStr("")
+    batch_entries: int = Field(default=1_000, gt=0, le=10_000)
+    gather_seconds: float = Field(default=0.2, ge=0, le=60)
+    claim_seconds: float = Field(default=60, gt=0)
+    timeout_seconds: float = Field(default=0.5, gt=0)
+
+
 class StateSettings(_Table):
     """`url` is an SQLAlchemy address; empty for an SQLite file at `path`."""
 
@@ -118,6 +130,7 @@ class Settings(BaseSettings):
     engine: EngineSettings = Field(default_factory=EngineSettings)
     s3: S3Settings = S3Settings()
     serving_log: ServingLogSettings = ServingLogSettings()
+    streams: StreamSettings = StreamSettings()
     connections: Mapping[str, SecretStr] = Field(default_factory=dict)
     """Addresses of databases, `postgresql://…`, by the names that SqlSource uses."""
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from featurestore.adapters.csv_source import CsvSources
 from featurestore.adapters.definitions_folder import DefinitionsFolder
-from featurestore.adapters.delta_frames import DeltaFrames
 from featurestore.adapters.delta_log import DeltaLog
 from featurestore.adapters.delta_offline import DeltaOfflineStore
 from featurestore.adapters.delta_serving_log import DeltaLogShelf
 from featurestore.adapters.delta_source import DeltaSources
+from featurestore.adapters.delta_streamed_frames import DeltaStreamedFrames
 from featurestore.adapters.duckdb_engine import DuckDBEngine
 from featurestore.adapters.file_locks import FileLocks
 from featurestore.adapters.local_objects import LocalObjects
@@ -26,6 +26,7 @@ from featurestore.adapters.queued_serving_log import LogBounds, QueuedServingLog
 from featurestore.adapters.redis_address import TlsFiles, read_address
 from featurestore.adapters.redis_cluster_online import AsyncRedisClusterReader, RedisClusterStore
 from featurestore.adapters.redis_online import AsyncRedisReader, RedisOnlineStore
+from featurestore.adapters.redis_stream import Membership, Pace, RedisStream
 from featurestore.adapters.s3_storage import S3Storage
 from featurestore.adapters.source_files import SourceFiles
 from featurestore.adapters.source_kinds import SourceKinds
@@ -36,6 +37,7 @@ from featurestore.adapters.sql_state import SqlCatalog, SqlCoverage, SqlDatasets
 from featurestore.adapters.sql_tables import STATE_MIGRATIONS
 from featurestore.adapters.sqlite_online import SqliteOnlineStore
 from featurestore.adapters.threaded_reader import ThreadedReader
+from featurestore.errors import SettingsError
 from featurestore.graph.lineage import lineage_tree
 from featurestore.operations.lineage import lineage_edges
 from featurestore.operations.log_answers import AnswerLog
@@ -45,7 +47,7 @@ from featurestore.operations.premises import Premises, Upkeep
 from featurestore.operations.prepared_lookups import NoModels, PreparedLookups
 from featurestore.operations.sides import Ledger, OfflineSide, OnlineSide
 from featurestore.operations.training_set import Archive
-from featurestore.ports.frames import FrameStore
+from featurestore.ports.frames import Frames
 from featurestore.ports.locks import Locks
 from featurestore.ports.model_usage import ModelUsage
 from featurestore.ports.object_usage import ObjectUsage
@@ -69,7 +71,7 @@ class FeatureStore:
     online: OnlineSide
     archive: Archive
     locks: Locks
-    frames: FrameStore
+    frames: Frames
     upkeep: Upkeep
     open_reader: Callable[[], AsyncOnlineReader]
     clock: Clock
@@ -106,7 +108,7 @@ def wire(settings: Settings, database: Database, usage: ModelUsage, objects: Obj
     tables = settings.path(settings.offline.tables)
     datasets, commits = SqlDatasets(database), SqlCommits(database)
     shelf = LocalObjects(settings.path(settings.offline.objects))
-    frames = DeltaFrames(settings.path(settings.offline.frames))
+    frames = DeltaStreamedFrames(settings.path(settings.offline.frames))
     clock = _clock(settings)
 
     serving_log = _serving_log(settings)
@@ -148,6 +150,24 @@ def wire(settings: Settings, database: Database, usage: ModelUsage, objects: Obj
     )
 
 
+def open_stream(settings: Settings, member: Membership) -> RedisStream:
+    """The stream as this member of a group reads it. Raises SettingsError when no Redis is named."""
+    wanted = settings.streams
+    online = settings.online.url.get_secret_value()
+    url = wanted.url.get_secret_value() or (online if online.startswith(("redis://", "rediss://", "unix://")) else "")
+    if not url:
+        raise SettingsError(
+            "Streams are read from Redis, and the settings name none: set KNOWNAT_STREAMS__URL=redis://host:6379/0 in "
+            "the environment, or keep the online store in Redis, which is then read from, too."
+        )
+    pace = Pace(
+        gather=timedelta(seconds=wanted.gather_seconds),
+        claim_after=timedelta(seconds=wanted.claim_seconds),
+        timeout=timedelta(seconds=wanted.timeout_seconds),
+    )
+    return RedisStream(url, member, pace)
+
+
 def served_features(store: FeatureStore) -> ServedFeatures:
     """The feature store as it is served alone, without a registry above it."""
     catalog, datasets = store.project.catalog, store.archive.datasets
@@ -170,7 +190,7 @@ def _clock(settings: Settings) -> Clock:
     return machine_clock if fixed is None else lambda: fixed
 
 
-def _sources(settings: Settings, frames: DeltaFrames) -> SourceKinds:
+def _sources(settings: Settings, frames: DeltaStreamedFrames) -> SourceKinds:
     folder = settings.path(settings.data_folder)
     storage = _storage(settings.s3)
     files = SourceFiles(folder, storage)

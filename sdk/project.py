@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sdk.client import Client
     from sdk.local import LocalTransport
     from sdk.spines import Spine
+    from sdk.stream_consumer import StreamConsumer
 
 
 def open_project(path: str | Path, *, settings: Mapping[str, object] | None = None) -> Project:
@@ -170,6 +171,19 @@ class Project:
 
         declared = self._frame_source(source) if isinstance(source, str) else source
         return push_frame(declared, frame_table(frame), key, self._wired.features.frames)
+
+    def consumer(
+        self, view: str, *, stream: str, group: str = "knownat", consumer: str | None = None
+    ) -> StreamConsumer:
+        """A consumer that feeds a view from a stream in Redis, named by its key. Use it in a `with` block.
+
+        `consumer` tells the members of a group apart, by default the name of this machine: one that is started again
+        under its name goes on at once with what it was given before. Raises NotApplied, UnknownName, SettingsError;
+        InvalidRequest for a view that reads anything but one FrameSource.
+        """
+        from sdk.stream_consumer import open_consumer
+
+        return open_consumer(self._wired.features, view, (stream, group, consumer))
 
     def rejected(self, view: str) -> Rejected:
         """How many rows of the view's sources can never be a feature's value, and why. Raises NotApplied, UnknownName.

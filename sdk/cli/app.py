@@ -17,7 +17,23 @@ from typing import Annotated, NoReturn
 import typer
 
 from featurestore.errors import KnownatError
-from sdk.cli import audit, datasets, fill, gc, init, lineage, models, online, plan, push, serve, skew, status, verify
+from sdk.cli import (
+    audit,
+    consume,
+    datasets,
+    fill,
+    gc,
+    init,
+    lineage,
+    models,
+    online,
+    plan,
+    push,
+    serve,
+    skew,
+    status,
+    verify,
+)
 from sdk.cli import run as run_command
 from sdk.cli.invocation import JsonOption, ProjectOption, Shared, UrlOption
 from sdk.cli.output import JsonOutput, Output, TextOutput
@@ -52,6 +68,7 @@ app.command()(plan.apply)
 app.command()(fill.backfill)
 app.command()(fill.materialize)
 app.command()(run_command.run)
+app.command()(consume.consume)
 app.command("training-set")(datasets.training_set)
 app.command()(datasets.rebuild)
 app.add_typer(datasets.app, name="datasets")

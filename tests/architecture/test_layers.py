@@ -70,7 +70,15 @@ SAME_HEIGHT = {
 
 # Top floor: `import sdk` stays light. Only these modules reach the storeys below, and inside functions alone.
 LIGHT = ("featurestore.errors", "featurestore.spec", "registry.errors")
-LOADS_WHAT_IT_NEEDS = ("sdk.local", "sdk.project", "sdk.cli.plan_text", "sdk.cli.serve", "sdk.cli.steps")
+LOADS_WHAT_IT_NEEDS = (
+    "sdk.local",
+    "sdk.project",
+    "sdk.cli.plan_text",
+    "sdk.cli.consume",
+    "sdk.cli.serve",
+    "sdk.cli.steps",
+    "sdk.stream_consumer",
+)
 
 _ADAPTERS = ("featurestore.adapters", "registry.adapters")
 _SERVICES = ("featurestore.service", "registry.service")
