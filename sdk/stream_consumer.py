@@ -36,7 +36,7 @@ class StreamConsumer:
     """Reads entries, appends them to the view's source exactly once, and shows them online."""
 
     def __init__(self, feed: Feed, stream: RedisStream) -> None:
-        self._feed = feed
+        self.feed = feed
         self._stream = stream
 
     def batches(self) -> Iterator[Consumed]:
@@ -47,13 +47,13 @@ class StreamConsumer:
         """
         from featurestore.operations.consume import consume
 
-        return consume(self._feed)
+        return consume(self.feed)
 
     def progress(self) -> StreamProgress:
         """How far the group is. Raises StoreUnavailable; SourceError when the stream's ids have gone back."""
         from featurestore.operations.consume import check_stream
 
-        return check_stream(self._feed)
+        return check_stream(self.feed)
 
     def close(self) -> None:
         self._stream.close()
