@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from featurestore.adapters.redis_stream import RedisStream
+    from featurestore.graph.resolved import ResolvedView
     from featurestore.operations.consume import Consumed, Feed
     from featurestore.ports.stream import StreamProgress
     from featurestore.wiring import FeatureStore
@@ -17,17 +18,21 @@ if TYPE_CHECKING:
 def open_consumer(features: FeatureStore, view: str, member: tuple[str, str, str | None]) -> StreamConsumer:
     """`member`: stream, group, and the consumer's name if it has one of its own. Nothing is read yet."""
     from featurestore.adapters.redis_stream import Membership
-    from featurestore.operations.chosen_features import applied_graph
     from featurestore.operations.consume import Feed
+    from featurestore.operations.prepared_lookups import NoModels, PreparedLookups
     from featurestore.operations.push import pushable_source
     from featurestore.operations.view_outlet import ViewOutlet
     from featurestore.wiring import open_stream
 
-    chosen = applied_graph(features.project.catalog).graph.view(view)
-    source = pushable_source(chosen)
+    graphs = PreparedLookups(features.project.catalog, NoModels())
+
+    def applied() -> ResolvedView:
+        return graphs.applied().graph.view(view)
+
+    source = pushable_source(applied())
     name, group, consumer = member
     stream = open_stream(features.settings, Membership(name, group, consumer or socket.gethostname()))
-    outlet = ViewOutlet(chosen, features.offline, features.online, features.clock)
+    outlet = ViewOutlet(source, applied, features.offline, features.online, features.clock)
     most = features.settings.streams.batch_entries
     return StreamConsumer(Feed(source, stream, features.frames, outlet, features.clock, most), stream)
 

@@ -8,9 +8,9 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from featurestore.errors import StoreUnavailable
+from featurestore.errors import InvalidRequest, StoreUnavailable
 from featurestore.graph.resolved import ResolvedView
-from featurestore.operations.push import PushRequest, push
+from featurestore.operations.push import PushRequest, push, pushable_source
 from featurestore.operations.push_online import OnlineState
 from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.ports.frames import Pushed
@@ -19,22 +19,40 @@ from featurestore.spec.source import FrameSource
 
 @dataclass(frozen=True, slots=True)
 class ViewOutlet:
-    """An Outlet to one view. A row-level view shows rows at once; a windowed one at its next hop, by `run --due`."""
+    """An Outlet to one view, as it is applied by then. A row-level view shows rows at once; a windowed one at its next
+    hop, by `run --due`."""
 
-    view: ResolvedView
+    source: FrameSource
+    applied: Callable[[], ResolvedView]
+    """The view as readers see it now: it may be applied anew while its stream is consumed."""
     offline: OfflineSide
     online: OnlineSide
     clock: Callable[[], datetime]
 
     def show(self, rows: pa.Table) -> None:
-        request = PushRequest(self.view, rows, "rows of a stream", self.clock())
+        view = self._view()
+        request = PushRequest(view, rows, "rows of a stream", self.clock())
         shown = push(request, _Durable(rows), self.offline, self.online)
         if shown.online is OnlineState.UNAVAILABLE:
-            raise StoreUnavailable(f"View '{self.view.name}' does not show its rows yet: {shown.reason}")
+            raise StoreUnavailable(f"View '{view.name}' does not show its rows yet: {shown.reason}")
 
     def answered_to(self) -> datetime | None:
-        covered = self.offline.coverage.coverage(self.view.table).covered
+        covered = self.offline.coverage.coverage(self._view().table).covered
         return covered.intervals[-1].end if covered else None
+
+    def _view(self) -> ResolvedView:
+        view = self.applied()
+        source = pushable_source(view)
+        if _shape(source) != _shape(self.source):
+            raise InvalidRequest(
+                f"View '{view.name}' was applied anew meanwhile, and reads rows of another shape: of '{source.name}' "
+                f"({', '.join(name for name, _ in source.columns)}). What was read is durable; start consuming again."
+            )
+        return view
+
+
+def _shape(source: FrameSource) -> tuple[object, ...]:
+    return source.name, source.columns, source.event_timestamp, source.known_at
 
 
 @dataclass(frozen=True, slots=True)

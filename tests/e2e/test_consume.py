@@ -122,6 +122,35 @@ def test_a_row_level_view_shows_an_entry_online_and_in_training_sets(project: St
     assert pulled["shop_now__visitors"].to_pylist() == [42]
 
 
+def test_a_view_that_is_applied_anew_while_it_is_fed_shows_what_comes_then(project: StreamProject) -> None:
+    project.add([1])
+    once(project)
+    file = project.folder / "definitions" / "shops.py"
+    sql = 'sql="SELECT shop, at AS event_timestamp, seen AS known_at, visitors * 2 AS visitors FROM visits"'
+    with consuming(project) as process, open_project(project.folder) as opened:
+        file.write_text(file.read_text().replace('source=visits, features=[fs.Feature("visitors")]', sql))
+        done("apply", "--project", project.folder)
+        done("materialize", "shop_now", "--project", project.folder)
+        project.add([21])
+        eventually(lambda: answered(opened, "alma") == 42)
+        stopped(process)
+
+
+def test_a_view_that_is_applied_anew_with_rows_of_another_shape_ends_its_consumer(project: StreamProject) -> None:
+    project.add([1])
+    once(project)
+    file = project.folder / "definitions" / "shops.py"
+    with consuming(project) as process:
+        file.write_text(file.read_text().replace('"visits"', '"visits_too"'))
+        done("apply", "--project", project.folder)
+        project.add([2])
+        _, err = process.communicate(timeout=DEADLINE_SECONDS)
+
+    assert process.returncode == 1
+    assert "was applied anew meanwhile, and reads rows of another shape: of 'visits_too'" in err
+    assert project.appended == [1, 2]
+
+
 def test_a_windowed_view_counts_entries_from_its_next_hop_on(project: StreamProject) -> None:
     project.add([1, 2])
 
