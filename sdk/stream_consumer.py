@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from featurestore.adapters.redis_stream import RedisStream
-    from featurestore.graph.resolved import ResolvedView
     from featurestore.operations.consume import Consumed, Feed
     from featurestore.ports.stream import StreamProgress
     from featurestore.wiring import FeatureStore
@@ -19,16 +18,11 @@ def open_consumer(features: FeatureStore, view: str, member: tuple[str, str, str
     """`member`: stream, group, and the consumer's name if it has one of its own. Nothing is read yet."""
     from featurestore.adapters.redis_stream import Membership
     from featurestore.operations.consume import Feed
-    from featurestore.operations.prepared_lookups import NoModels, PreparedLookups
     from featurestore.operations.push import pushable_source
-    from featurestore.operations.view_outlet import ViewOutlet
+    from featurestore.operations.view_outlet import AppliedView, ViewOutlet
     from featurestore.wiring import open_stream
 
-    graphs = PreparedLookups(features.project.catalog, NoModels())
-
-    def applied() -> ResolvedView:
-        return graphs.applied().graph.view(view)
-
+    applied = AppliedView(features.project.catalog, view)
     source = pushable_source(applied())
     name, group, consumer = member
     stream = open_stream(features.settings, Membership(name, group, consumer or socket.gethostname()))

@@ -15,10 +15,16 @@ from typing import Protocol
 import pyarrow as pa
 
 from featurestore.errors import ConcurrentChange, SourceError, StoreUnavailable
-from featurestore.operations.entry_rows import EntryRow, read_entries, rows_table, without_late_rows
+from featurestore.operations.entry_rows import (
+    EntryRow,
+    read_entries,
+    rows_table,
+    without_late_rows,
+    without_refused_rows,
+)
 from featurestore.ports.entries import BEFORE_ALL, EntrySpans, Span
 from featurestore.ports.frames import Batch, StreamedFrames, Taken
-from featurestore.ports.stream import Delivery, Stream, StreamProgress
+from featurestore.ports.stream import Delivery, Rejected, Stream, StreamProgress
 from featurestore.spec.source import FrameSource
 
 _ATTEMPTS = 100
@@ -28,6 +34,10 @@ class Outlet(Protocol):
     def show(self, rows: pa.Table) -> None:
         """Make rows visible that are durable. The same rows again change nothing. Raises StoreUnavailable and
         ConcurrentChange for what may pass."""
+        ...
+
+    def refusal(self, rows: pa.Table) -> str | None:
+        """Why the view can not be computed from these rows; None where it can."""
         ...
 
     def answered_to(self) -> datetime | None:
@@ -122,12 +132,8 @@ def _settle(feed: Feed, delivery: Delivery) -> Consumed:
     taken = feed.frames.taken(feed.source, feed.stream.name)
     if any(entry.id in taken.entries for entry in delivery.entries):
         check_stream(feed)  # are they the same entries?
-    read, unfit = read_entries(feed.source, delivery.entries, now=feed.clock())
-    rows, late = without_late_rows(
-        feed.source, read, feed.outlet.answered_to() if feed.source.known_at is None else None
-    )
-    # What was appended before may have become unfit, as the source declares other columns since, or late.
-    rejected = feed.stream.put_aside([one for one in (*unfit, *late) if one.entry.id not in taken.entries])
+    rows, unfit = _rows(feed, delivery, taken.entries)
+    rejected = feed.stream.put_aside(unfit)
     appended, version = _append(feed, rows, delivery.spans, taken)
     repeated = len(delivery.entries) - len(appended) - rejected
     done = Consumed(len(appended), repeated, rejected, len(delivery.gone), version)
@@ -137,6 +143,17 @@ def _settle(feed: Feed, delivery: Delivery) -> Consumed:
     except (StoreUnavailable, ConcurrentChange) as error:
         return replace(done, stalled=Stalled(error.code, error.message))
     return done
+
+
+def _rows(feed: Feed, delivery: Delivery, taken: EntrySpans) -> tuple[list[EntryRow], list[Rejected]]:
+    """The rows, and what has to be put aside. What was appended before is not: that may have become late since, or
+    unfit, where the source declares other columns now."""
+    rows, unfit = read_entries(feed.source, delivery.entries, now=feed.clock())
+    before = [row for row in rows if row.entry.id in taken]
+    answered_to = feed.outlet.answered_to() if feed.source.known_at is None else None
+    kept, late = without_late_rows(feed.source, [row for row in rows if row.entry.id not in taken], answered_to)
+    fresh, refused = without_refused_rows(feed.source, kept, feed.outlet.refusal)
+    return [*before, *fresh], [one for one in (*unfit, *late, *refused) if one.entry.id not in taken]
 
 
 def _show(feed: Feed, rows: Sequence[EntryRow], appended: Sequence[EntryRow]) -> None:

@@ -7,7 +7,7 @@ declare are left out. What is no row is told with its reason, and never keeps th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any, NoReturn
@@ -70,6 +70,21 @@ def without_late_rows(
             )
             late.append(Rejected(row.entry, reason))
     return kept, late
+
+
+def without_refused_rows(
+    source: FrameSource, rows: Sequence[EntryRow], refusal: Callable[[pa.Table], str | None]
+) -> tuple[list[EntryRow], list[Rejected]]:
+    """The rows, and those that are refused. They are asked about together, and in ever smaller parts where a part is
+    refused, until it is known which rows it is for."""
+    if not rows or (reason := refusal(rows_table(source, rows))) is None:
+        return list(rows), []
+    if len(rows) == 1:
+        return [], [Rejected(rows[0].entry, reason)]
+    half = len(rows) // 2
+    first, of_first = without_refused_rows(source, rows[:half], refusal)
+    second, of_second = without_refused_rows(source, rows[half:], refusal)
+    return [*first, *second], [*of_first, *of_second]
 
 
 def _moment(happened: date) -> datetime:

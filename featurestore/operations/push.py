@@ -143,7 +143,7 @@ def pushable_source(view: ResolvedView) -> FrameSource:
 def _kept(source: FrameSource, request: PushRequest, frames: FrameStore, offline: OfflineSide) -> _Kept:
     """The rows, durable: as they are, or as they were kept when the key was pushed before."""
     stamped = stamped_rows(source, request.rows, request.now)
-    rows = _view_rows(request.view, stamped.rows, offline)
+    rows = view_rows(request.view, stamped.rows, offline)
     if source.known_at is None and frames.kept(source, request.key) is None:
         _check_not_answered(source, request, stamped.rows, offline)
     pushed = frames.append(source, stamped.rows, request.key)
@@ -154,10 +154,10 @@ def _kept(source: FrameSource, request: PushRequest, frames: FrameStore, offline
     check_same_rows(source, request.rows, before, request.key)
     was_stamped = stamped.stamp is not None and source.known_at is not None
     stamp = as_moments(before[str(source.known_at)])[0].as_py() if was_stamped else None
-    return _Kept(pushed, before, _view_rows(request.view, before, offline), stamp)
+    return _Kept(pushed, before, view_rows(request.view, before, offline), stamp)
 
 
-def _view_rows(view: ResolvedView, source_rows: pa.Table, offline: OfflineSide) -> pa.Table:
+def view_rows(view: ResolvedView, source_rows: pa.Table, offline: OfflineSide) -> pa.Table:
     """What the view's query makes of the rows. One that it fails on would keep every later fill from its day."""
     query = Query(arrived_rows(view), {view.sources[0].name: source_rows})
     try:

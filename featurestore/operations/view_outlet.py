@@ -10,11 +10,28 @@ import pyarrow as pa
 
 from featurestore.errors import InvalidRequest, StoreUnavailable
 from featurestore.graph.resolved import ResolvedView
-from featurestore.operations.push import PushRequest, push, pushable_source
+from featurestore.operations.chosen_features import applied_graph
+from featurestore.operations.push import PushRequest, push, pushable_source, view_rows
 from featurestore.operations.push_online import OnlineState
 from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.ports.frames import Pushed
+from featurestore.ports.state import AppliedGraph, CatalogState
 from featurestore.spec.source import FrameSource
+
+
+class AppliedView:
+    """A view as readers see it now: it may be applied anew while its stream is consumed."""
+
+    def __init__(self, catalog: CatalogState, name: str) -> None:
+        self._catalog = catalog
+        self._name = name
+        self._known: AppliedGraph | None = None
+
+    def __call__(self) -> ResolvedView:
+        """Raises NotApplied, UnknownName."""
+        if self._known is None or self._known.serial != self._catalog.serial():
+            self._known = applied_graph(self._catalog)
+        return self._known.graph.view(self._name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +40,7 @@ class ViewOutlet:
     hop, by `run --due`."""
 
     source: FrameSource
-    applied: Callable[[], ResolvedView]
-    """The view as readers see it now: it may be applied anew while its stream is consumed."""
+    applied: AppliedView
     offline: OfflineSide
     online: OnlineSide
     clock: Callable[[], datetime]
@@ -36,6 +52,14 @@ class ViewOutlet:
         if shown.online is OnlineState.UNAVAILABLE:
             raise StoreUnavailable(f"View '{view.name}' does not show its rows yet: {shown.reason}")
 
+    def refusal(self, rows: pa.Table) -> str | None:
+        view = self._view()
+        try:
+            view_rows(view, rows, self.offline)
+        except InvalidRequest as error:
+            return error.message
+        return None
+
     def answered_to(self) -> datetime | None:
         covered = self.offline.coverage.coverage(self._view().table).covered
         return covered.intervals[-1].end if covered else None
@@ -46,7 +70,8 @@ class ViewOutlet:
         if _shape(source) != _shape(self.source):
             raise InvalidRequest(
                 f"View '{view.name}' was applied anew meanwhile, and reads rows of another shape: of '{source.name}' "
-                f"({', '.join(name for name, _ in source.columns)}). What was read is durable; start consuming again."
+                f"({', '.join(name for name, _ in source.columns)}). Start consuming again: what was read last comes "
+                "again."
             )
         return view
 

@@ -122,6 +122,22 @@ def test_a_row_level_view_shows_an_entry_online_and_in_training_sets(project: St
     assert pulled["shop_now__visitors"].to_pylist() == [42]
 
 
+def test_a_row_that_the_views_query_fails_on_is_put_aside_and_the_rest_goes_on(project: StreamProject) -> None:
+    file = project.folder / "definitions" / "shops.py"
+    sql = 'sql="SELECT shop, at AS event_timestamp, seen AS known_at, CAST(shop AS BIGINT) AS visitors FROM visits"'
+    file.write_text(file.read_text().replace('source=visits, features=[fs.Feature("visitors")]', sql))
+    done("apply", "--project", project.folder)
+    project.add([1, 2], shop="7")
+    project.add([3], shop="alma")
+    project.add([4], shop="8")
+
+    told = once(project)[-1]
+
+    assert (told["appended"], told["rejected"], told["pending"]) == (3, 1, 0)
+    assert project.appended == [1, 2, 4]
+    assert b"can not be computed from these rows" in project.rejected()[0][b"knownat:reason"]
+
+
 def test_a_view_that_is_applied_anew_while_it_is_fed_shows_what_comes_then(project: StreamProject) -> None:
     project.add([1])
     once(project)
@@ -148,7 +164,7 @@ def test_a_view_that_is_applied_anew_with_rows_of_another_shape_ends_its_consume
 
     assert process.returncode == 1
     assert "was applied anew meanwhile, and reads rows of another shape: of 'visits_too'" in err
-    assert project.appended == [1, 2]
+    assert (project.appended, project.in_hand) == ([1], 1)
 
 
 def test_a_windowed_view_counts_entries_from_its_next_hop_on(project: StreamProject) -> None:

@@ -50,6 +50,9 @@ class Scene:
     def answered_to(self) -> datetime | None:
         return self.answered
 
+    def refusal(self, rows: pa.Table) -> str | None:
+        return "unlucky" if 13 in rows["visitors"].to_pylist() else None
+
     @property
     def appended(self) -> list[int]:
         return [value for _, batch in self.frames.batches for value in batch.rows["visitors"].to_pylist()]
@@ -86,6 +89,9 @@ class Broken:
 
     def answered_to(self) -> datetime | None:
         return None
+
+    def refusal(self, rows: pa.Table) -> str | None:
+        return self._scene.refusal(rows)
 
 
 def failing_once(error: Exception) -> Callable[..., None]:
@@ -126,6 +132,16 @@ def test_what_is_no_row_is_put_aside_and_the_rest_appended(scene: Scene) -> None
     assert told == [Consumed(appended=2, rejected=2, version=1)]
     assert [one.entry.fields[b"visitors"] for one in scene.entries.rejected] == [b"x", b"y"]
     assert scene.appended == [1, 3]
+
+
+def test_rows_that_the_view_can_not_be_computed_from_are_put_aside_and_no_others(scene: Scene) -> None:
+    scene.add(1, 13, 2, 3, 13, 4, 13)
+
+    told = until_idle(scene.feed())
+
+    assert told == [Consumed(appended=4, rejected=3, version=1)]
+    assert scene.appended == [1, 2, 3, 4]
+    assert {one.reason for one in scene.entries.rejected} == {"unlucky"}
 
 
 def test_a_batch_without_a_row_makes_no_commit(scene: Scene) -> None:
