@@ -24,6 +24,9 @@ GENERATION_OF_RECORD = slice(16, 20)
 TURN_OF_RECORD = slice(16, 28)
 """Generation and nonce."""
 
+FIRST_GENERATION = 1
+"""That of a table whose record has just been made."""
+
 _NEVER = b"\0" * 8
 _ALWAYS = b"\xff" * 8
 _MICROSECOND = timedelta(microseconds=1)
@@ -103,6 +106,16 @@ for _, key in ipairs(KEYS) do
         local generation, _, _, c, d = struct.unpack('>I4I4I4I4I4', stored)
         if generation < given and (c < to_high or (c == to_high and d <= to_low)) then redis.call('UNLINK', key) end
     end
+end
+return 1
+"""
+# KEYS: the record. Nobody is answered from the table from now on, nor may anybody write to it.
+UNFILL = """
+local record = redis.call('GET', KEYS[1])
+if record then
+    local generation = struct.pack('>I4', struct.unpack('>I4', string.sub(record, 17, 20)) + 1)
+    local unfilled = string.rep('\\0', 8) .. string.sub(record, 9, 16) .. generation .. string.sub(record, 21)
+    redis.call('SET', KEYS[1], unfilled)
 end
 return 1
 """

@@ -18,15 +18,16 @@ from featurestore.adapters.redis_address import RedisAddress
 from featurestore.adapters.redis_answers import refuse_eviction, translated_errors
 from featurestore.adapters.redis_connections import task_pool, thread_pool, within
 from featurestore.adapters.redis_fills import encoded_portions, expiries, may_expire, turn_is_over
-from featurestore.adapters.redis_layout import RedisLayout, TableRecord, check_identity
+from featurestore.adapters.redis_layout import FIRST_GENERATION, RedisLayout, TableRecord, check_identity
 from featurestore.adapters.redis_task_calls import TaskCalls
 from featurestore.adapters.redis_thread_calls import ThreadCalls
-from featurestore.adapters.row_codec import RowCodec
+from featurestore.adapters.row_codec import EncodedRows, RowCodec
 from featurestore.adapters.stored_moments import encode_moment
 from featurestore.ports.online_store import Fill, FillRequest, Key, OnlineTable, TableRead, TableRows, WriteCount
 
 _ROWS_PER_CALL = 1_000  # one script call holds Redis for about 2 ms
 _KEYS_PER_SCAN = 1_000
+_WRITE_TEXT = layout.WRITE.encode()
 _RETRIES = 1  # a pooled connection that a restart broke is replaced; a time-out is not tried again
 
 
@@ -49,12 +50,12 @@ class RedisOnlineStore:
         self._layout = RedisLayout(namespace)
         self._timeout_seconds = timeout_seconds
         self._write_timeout_seconds = write_timeout_seconds
-        self._reads = ThreadCalls(thread_pool(address))
+        self._calls = ThreadCalls(thread_pool(address))
         self._writes = Redis.from_pool(thread_pool(address, retries=_RETRIES))
         self._address = address.name
         self._begin = self._writes.register_script(layout.BEGIN)
-        self._write = self._writes.register_script(layout.WRITE)
         self._sweep = self._writes.register_script(layout.SWEEP)
+        self._unfill = self._writes.register_script(layout.UNFILL)
         self._finish = self._writes.register_script(layout.FINISH)
 
     @property
@@ -69,7 +70,7 @@ class RedisOnlineStore:
             return []
         try:
             with within(self._timeout_seconds):
-                found: list[Any] = self._reads.ask(b"MGET", *wanted)
+                found: list[Any] = self._calls.ask(b"MGET", *wanted)
         except (RedisError, OSError):
             with translated_errors(self._address, self._layout.namespace):  # entered only now: it takes 2 µs
                 raise
@@ -100,23 +101,40 @@ class RedisOnlineStore:
 
     def write(self, fill: Fill, rows: pa.RecordBatchReader) -> WriteCount:
         codec = self._layout.codec(fill.request.table)
-        generation, nonce = layout.turn(fill)
-        turn: list[bytes | int] = [generation, layout.known_to(fill), int(fill.expires), nonce]
-        written = total = 0
-        for encoded in encoded_portions(codec, fill, rows, _ROWS_PER_CALL):
-            keys = [self._layout.record(codec), *(self._layout.row(codec, key) for key in encoded.keys)]
-            with self._asking(written):
-                stored = int(self._write(keys=keys, args=[*turn, *encoded.values, *expiries(fill, encoded)]))
+        given: list[int] = []
+        written = 0
+
+        def commands() -> Iterator[list[bytes]]:
+            for encoded in encoded_portions(codec, fill, rows, _ROWS_PER_CALL):
+                given.append(len(encoded.keys))
+                yield self._write_command(codec, fill, encoded)
+
+        answers = self._calls.ask_each(commands(), self._write_timeout_seconds)
+        while True:
+            with translated_errors(self._address, self._layout.namespace, written):
+                stored = next(answers, None)
+            if stored is None:
+                return WriteCount(written, sum(given) - written)
             if stored < 0:
+                answers.close()
                 raise turn_is_over(fill, written)
-            written += stored
-            total += len(encoded.keys)
-        return WriteCount(written, total - written)
+            written += int(stored)
+
+    def _write_command(self, codec: RowCodec, fill: Fill, encoded: EncodedRows) -> list[bytes]:
+        """By EVAL: beside a thousand rows a script's text is nothing, and a server may forget what it has loaded."""
+        generation, nonce = layout.turn(fill)
+        row = self._layout.row
+        return [
+            b"EVAL", _WRITE_TEXT, b"%d" % (1 + len(encoded.keys)),
+            self._layout.record(codec), *[row(codec, key) for key in encoded.keys],
+            generation, layout.known_to(fill), b"%d" % fill.expires, nonce,
+            *encoded.values, *[b"%d" % left for left in expiries(fill, encoded)],
+        ]  # fmt: skip
 
     def finish(self, fill: Fill, filled_to: datetime) -> None:
         codec = self._layout.codec(fill.request.table)
         generation, nonce = layout.turn(fill)
-        if fill.request.replaces:
+        if fill.request.replaces and fill.generation > FIRST_GENERATION:  # before the first there is nothing to remove
             for keys in self._scan(codec):
                 if keys:
                     with self._asking():
@@ -129,13 +147,16 @@ class RedisOnlineStore:
 
     def drop(self, table: OnlineTable) -> None:
         codec = self._layout.codec(table)
-        self._delete([self._layout.record(codec)])
+        with self._asking():
+            self._unfill(keys=[self._layout.record(codec)])
         for found in self._scan(codec):
             self._delete(found)
+        # Last, so that a record that is not there says that there are no rows.
+        self._delete([self._layout.record(codec)])
 
     def close(self) -> None:
         """Close all connections; the next call opens new ones."""
-        self._reads.close()
+        self._calls.close()
         self._writes.close()
 
     def _scan(self, codec: RowCodec) -> Iterator[list[bytes]]:

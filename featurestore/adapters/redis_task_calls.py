@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hiredis import pack_command
 from redis.asyncio import ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
@@ -49,7 +50,8 @@ class TaskCalls:
 async def _asked(connection: Any, command: tuple[bytes, ...]) -> Any:
     try:
         await connection.connect()
-        await connection.send_packed_command(connection.pack_command(*command))
+        # hiredis's own types take one argument for all.
+        await connection.send_packed_command(pack_command(command))  # type: ignore[arg-type]
         return await connection.read_response()
     except ResponseError:
         raise
