@@ -78,9 +78,10 @@ def create_app(served: ServedFeatures, options: ServiceOptions | None = None) ->
     app.state.limits = options.limits
     add_problems(app, options.statuses, options.metrics.observe_error)
     app.add_middleware(Measured, metrics=options.metrics)
+    # First: routes are tried in order, which takes longer than much of a lookup.
+    app.include_router(online_routes(served, options.metrics))
     for routes in (push_routes, dataset_routes, catalog_routes, lineage_routes, serving_log_routes, health_routes):
         app.include_router(routes(served))
-    app.include_router(online_routes(served, options.metrics))
     app.include_router(monitoring_routes(served, options.metrics))
     app.add_api_route("/", _signpost, include_in_schema=False)
     return app
