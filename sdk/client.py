@@ -131,6 +131,10 @@ class Client:
         """
         return push_result(_document(self._transport.ask(requests.Push(view, _pushed(rows), key))))
 
+    async def push_async(self, view: str, rows: Spine | Iterable[Mapping[str, object]], *, key: str) -> PushResult:
+        """As `push`, without holding the event loop up."""
+        return push_result(_document(await self._transport.push_async(requests.Push(view, _pushed(rows), key))))
+
     def register_model(
         self,
         name: str,

@@ -5,6 +5,7 @@ Loads the storeys below, each function what it needs, so that `import sdk` does 
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,6 +57,9 @@ class LocalTransport:
 
         choice = _choice(request.choice)
         return _online_result(await look_up_async(self._served.features, choice, request.entities, at=request.at))
+
+    async def push_async(self, question: requests.Push) -> object:
+        return await asyncio.to_thread(self.ask, question)
 
     def refresh(self) -> None:
         """Something was applied in this process: the next lookup knows of it."""

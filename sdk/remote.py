@@ -55,19 +55,26 @@ class _Call:
 class RemoteTransport:
     """A Transport to the server at `address`. Threads may share one."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, lookup_seconds: float = LOOKUP_SECONDS) -> None:
         self._address = address.rstrip("/")
+        self._lookup_seconds = lookup_seconds
         self._client = httpx.Client(base_url=self._address, limits=_LIMITS)
         self._async_client: tuple[asyncio.AbstractEventLoop, httpx.AsyncClient] | None = None
 
     def online(self, request: requests.Online) -> OnlineResult:
-        return online_result(self._sent(_online(request)))
+        return online_result(self._sent(_online(request, self._lookup_seconds)))
 
     async def online_async(self, request: requests.Online) -> OnlineResult:
         client = self._client_of_this_loop()
         with _our_errors(self._address):
-            response = await client.request(**_arguments(_online(request)))
+            response = await client.request(**_arguments(_online(request, self._lookup_seconds)))
         return online_result(_document(response))
+
+    async def push_async(self, question: requests.Push) -> object:
+        client = self._client_of_this_loop()
+        with _our_errors(self._address):
+            response = await client.request(**_arguments(_push(question)))
+        return _document(response)
 
     def ask(self, question: requests.Question) -> object:
         if isinstance(question, requests.RegisterModel):
@@ -128,7 +135,7 @@ class RemoteTransport:
         return self._sent(_Call("POST", f"/v1/models/{_segment(question.name)}/versions", document=document))
 
 
-def _online(request: requests.Online) -> _Call:
+def _online(request: requests.Online, seconds: float) -> _Call:
     choice = request.choice
     entities = entities_json(request.entities)
     document: dict[str, object] = {"include": ["statuses", "event_timestamps"], "entities": entities}
@@ -137,7 +144,7 @@ def _online(request: requests.Online) -> _Call:
             document[name] = value
     if request.at is not None:
         document["at"] = request.at.isoformat()
-    return _Call("POST", "/v1/online", document=document, seconds=LOOKUP_SECONDS)
+    return _Call("POST", "/v1/online", document=document, seconds=seconds)
 
 
 def _call(  # noqa: C901, PLR0911 - one request for each question

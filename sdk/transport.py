@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO, Protocol, TypeAlias
 
-from sdk.requests import Download, Online, Question
+from sdk.requests import Download, Online, Push, Question
 from sdk.results import OnlineResult
 
 Document: TypeAlias = dict[str, object]
@@ -21,6 +21,10 @@ class Transport(Protocol):
 
     def ask(self, question: Question) -> object:
         """The answer as plain JSON values, as the HTTP interface describes it."""
+        ...
+
+    async def push_async(self, question: Push) -> object:
+        """As `ask`, without holding the event loop up."""
         ...
 
     def download(self, wanted: Download, into: BinaryIO) -> None:

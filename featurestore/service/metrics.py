@@ -17,6 +17,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from featurestore.errors import KnownatError, NotMaterialized, StoreCorrupted, StoreRefused, StoreUnavailable
+from featurestore.ports.serving_log import ServingLog
 
 SECONDS = (
     0.00025, 0.0005, 0.00075, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.0075,
@@ -58,6 +59,10 @@ class ServiceMetrics:
         self._store_errors = Counter(
             "knownat_store_errors", "Requests that a store failed, by kind.", ("kind",), registry=registry
         )
+        self._logged = Counter(
+            "knownat_serving_log_rows", "Sampled rows by what became of them.", ("outcome",), registry=registry
+        )
+        self._logged_before: dict[str, int] = {}
         self._seconds_of: dict[tuple[str, str, int], Histogram] = {}
         self._values_of: dict[tuple[str, str], Counter] = {}
 
@@ -82,6 +87,13 @@ class ServiceMetrics:
             if (counter := self._values_of.get(key)) is None:
                 counter = self._values_of[key] = self._values.labels(*key)
             counter.inc(count)
+
+    def observe_log(self, log: ServingLog) -> None:
+        """What became of the rows that this process has offered to its serving log so far."""
+        for outcome, count in (("logged", log.logged), ("dropped", log.dropped), ("failed", log.failed)):
+            if more := count - self._logged_before.get(outcome, 0):
+                self._logged_before[outcome] = count
+                self._logged.labels(outcome).inc(more)
 
     def observe_error(self, error: KnownatError) -> None:
         if isinstance(error, _STORE_ERRORS):

@@ -22,6 +22,7 @@ def monitoring_routes(served: ServedFeatures, metrics: ServiceMetrics) -> APIRou
     @router.get("/metrics", response_class=Response, responses=_TEXT)
     def read_metrics() -> Response:
         """Requests by route, values by view and status, freshness by view, in Prometheus' text format."""
+        metrics.observe_log(served.serving_log.log)
         return Response(metrics.text(_freshness(served)), headers={"content-type": CONTENT_TYPE_LATEST})
 
     return router

@@ -147,6 +147,7 @@ async def _answer(request: Request, served: ServedFeatures, metrics: ServiceMetr
     include = frozenset(map(Include, asked.include))
     answer = await answers.look_up_async(served, choice, _entities(asked.entities), at=at)
     metrics.observe_lookup(answer.rows, value_counts(answer))
+    metrics.observe_log(served.serving_log.log)
     if ARROW_STREAM in request.headers.get("accept", ""):
         table = await asyncio.to_thread(answer_table, answer, include)
         return Response(_arrow_stream(table), media_type=ARROW_STREAM)

@@ -3,6 +3,7 @@ found, what was expected, and what to do."""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -273,3 +274,22 @@ def test_a_spine_without_a_zone_or_with_nanoseconds_is_read_as_utc(client: Clien
 
     expected = client.training_set(SPINE, features=["shop_facts:city"]).to_arrow()
     assert pulled["shop_facts__city"].equals(expected["shop_facts__city"])
+
+
+def test_a_lookup_over_http_has_the_deadline_that_its_caller_gives() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+
+        with connect(address, lookup_seconds=0.2) as client, pytest.raises(ServerUnreachable, match="in time"):
+            client.online(service="shops_v1", entities=ALMA)
+
+
+def test_a_lookup_in_this_process_has_the_deadline_that_its_caller_gives(filled_folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        online = {"url": f"redis://127.0.0.1:{silent.getsockname()[1]}"}
+
+        with (
+            connect(filled_folder, settings={"online": online}, lookup_seconds=0.2) as client,
+            pytest.raises(errors.StoreUnavailable, match=r"[Dd]eadline|[Tt]ime"),
+        ):
+            client.online(service="shops_v1", entities=ALMA)

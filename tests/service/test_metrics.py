@@ -16,6 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from featurestore.adapters.memory_online import MemoryOnlineStore
 from featurestore.adapters.threaded_reader import ThreadedReader
 from featurestore.errors import StoreUnavailable
+from featurestore.ports.serving_log import ServedAnswer
+from featurestore.service.metrics import ServiceMetrics
 from featurestore.service.served import LoopReaders
 from registry.service.app import create_app
 from registry.service.served import ServedProject
@@ -166,3 +168,27 @@ def test_an_error_nobody_foresaw_is_counted_as_such(wired: WiredProject) -> None
     send(app, "POST", "/v1/online", json={"service": "shops_v1", "entities": ROWS})
 
     assert told(app)["knownat_http_request_seconds_count", "POST", "/v1/online", "5xx"] == 1
+
+
+def test_what_became_of_logged_rows_is_counted_once() -> None:
+    metrics, log = ServiceMetrics(), LoggedSoFar()
+
+    for log.logged, log.dropped in ((5, 0), (5, 0), (7, 3)):
+        metrics.observe_log(log)
+
+    families = text_string_to_metric_families(metrics.text({}).decode())
+    samples = [sample for family in families for sample in family.samples]
+    counted = {s.labels["outcome"]: s.value for s in samples if s.name == "knownat_serving_log_rows_total"}
+    assert counted == {"logged": 7, "dropped": 3}
+
+
+class LoggedSoFar:
+    """A ServingLog's counts, without a log."""
+
+    logged = dropped = failed = 0
+
+    def offer(self, answer: ServedAnswer) -> None:
+        raise AssertionError(answer)
+
+    def close(self) -> None:
+        raise AssertionError

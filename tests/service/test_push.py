@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -204,3 +205,12 @@ def test_a_moment_without_a_zone_is_in_utc(client: Client) -> None:
     client.push("latest", [{**ROW, "at": datetime(2024, 3, 10, 11, 59)}], key="naive")  # noqa: DTZ001 - the point of it
 
     assert client.push("latest", [ROW], key="naive").is_new is False
+
+
+def test_the_async_twin_pushes_the_same(client: Client) -> None:
+    async def twice() -> tuple[list[tuple[int, bool]], object]:
+        async with client:
+            results = [await client.push_async("latest", [ROW], key="first") for _ in range(2)]
+            return [(result.rows, result.is_new) for result in results], latest(client)
+
+    assert asyncio.run(twice()) == ([(1, True), (1, False)], 7)
