@@ -58,10 +58,12 @@ bench: $(ALL) ## benchmarks beside joins and windows by hand and redis-py, some 
 	@$(BIN)/python -m tests.bench
 
 bench-large: $(ALL) ## joins of 10 M rows, windows of 10 M events, growth: half an hour, 10 GB of disk
-	@$(BIN)/python -m tests.bench joins windows growth plan --large
+	@.ci/install-server.sh redis-server redis-server
+	@$(BIN)/python -m tests.bench joins windows growth plan online --large
 
-bench-peers: $(ALL) $(WITH_FEAST) ## the small joins beside Feast too, in an environment of its own (.venv-peers)
-	@$(BIN)/python -m tests.bench joins --peers $(PEERS)/bin/python
+bench-peers: $(ALL) $(WITH_FEAST) ## the small joins and lookups beside Feast too, in an environment of its own (.venv-peers)
+	@.ci/install-server.sh redis-server redis-server
+	@$(BIN)/python -m tests.bench joins online --peers $(PEERS)/bin/python
 
 constraints: ## write constraints.txt anew from the ranges in pyproject.toml
 	@echo "Resolving pyproject.toml in a fresh environment ..."
@@ -94,5 +96,5 @@ $(ALL): pyproject.toml constraints.txt | $(CREATED)
 $(WITH_FEAST):
 	@.ci/create-venv.sh $(PEERS)
 	@echo "Installing Feast into $(PEERS) (some hundred MB to download, once) ..."
-	@$(PEERS)/bin/python -m pip --disable-pip-version-check --quiet --no-input install 'feast[duckdb]==0.67.0'
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check --quiet --no-input install 'feast[duckdb,redis]==0.67.0'
 	@touch $@

@@ -76,7 +76,7 @@ def _sdk(store: FeatureStore, shape: Shape, entities: int) -> dict[str, object]:
     count = REQUESTS if shape.entities == 1 else _FEW
     asked = [[{"user": user} for user in users] for users in shape.asked(count, entities)]
     references = shape.references
-    seconds = timed(lambda n: store.get_online_features(references, asked[n]).to_dict(), count)
+    seconds = timed(lambda n: store.get_online_features(references, asked[n], full_feature_names=True).to_dict(), count)
     return {"what": f"SDK, {shape.label}", "seconds": seconds}
 
 
@@ -96,7 +96,7 @@ def _http(shape: Shape, entities: int) -> dict[str, object]:
     count = REQUESTS if shape.entities == 1 else _FEW
     client = HttpClient(6599, "/get-online-features")
     bodies = [
-        json.dumps({"features": shape.references, "entities": {"user": users}}).encode()
+        json.dumps({"features": shape.references, "entities": {"user": users}, "full_feature_names": True}).encode()
         for users in shape.asked(count, entities)
     ]
     return {"what": f"HTTP, {shape.label}", "seconds": timed(lambda n: client.post(bodies[n]), count)}
