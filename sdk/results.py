@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from featurestore.errors import InvalidRequest
+from featurestore.errors import InvalidRequest, UnsupportedOperation
 from featurestore.spec.dtypes import DType, Kind
 
 if TYPE_CHECKING:
@@ -326,8 +326,10 @@ def pandas_frame(table: pa.Table) -> pd.DataFrame:
 
 
 def polars_frame(table: pa.Table) -> pl.DataFrame:
-    import polars as pl
-
+    try:
+        import polars as pl
+    except ModuleNotFoundError as error:
+        raise UnsupportedOperation("Polars is not installed: pip install 'knownat[polars]'") from error
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table never becomes a Series
     return frame

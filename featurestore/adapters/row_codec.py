@@ -153,7 +153,7 @@ class RowCodec:
     def _corrupted(self, expected: str, data: bytes, *, other_columns: bool = False) -> StoreCorrupted:
         return StoreCorrupted(
             f"Expected a {expected} of {self.table.name}, found {len(data)} bytes beginning {data[:24].hex()}. "
-            "Materialize the view again from the start to replace what is stored.",
+            "Replace what is stored by `knownat materialize --full` of the view.",
             other_columns=other_columns,
         )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from featurestore.compiler.newest import sampled_keys
+from featurestore.compiler.row_wise import takes_pushes
 from featurestore.graph.resolved import ResolvedView
 from featurestore.operations.answers_at import answers_at
 from featurestore.operations.audit_evidence import Case, KeyCompared, gathered
@@ -147,11 +148,13 @@ def _comparison(view: ResolvedView, held: ResolvedView, sample: int, store: Audi
 
 def _moment(row: StoredRow, case: Case, held: ResolvedView, offline_to: datetime | None) -> datetime | None:
     """The moment to ask both sides for: that up to which the table is filled, or, for a row that was written since, as
-    pushed ones are, the moment from which on it is the answer. None where the offline table does not reach that."""
+    pushed ones are, the moment from which on it is the answer. None where the offline table does not reach that: but
+    pushed rows are in the table before they are online, however far it is filled."""
     own = answers_from(row, held) if isinstance(row, OnlineRow) else case.filled.to
     if not case.filled.to < own <= case.now:  # nobody can have known a row yet that says it is of the future
         return case.filled.to
-    return own if offline_to is not None and own <= offline_to else None
+    reaches = takes_pushes(held) or (offline_to is not None and own <= offline_to)
+    return own if reaches else None
 
 
 def _offline_keys(view: ResolvedView, sample: int, offline: OfflineSide) -> list[Key]:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 
 from featurestore.compiler.tiles import empty_value
-from featurestore.errors import LookupInThePast, NotMaterialized
+from featurestore.errors import EntityRowsError, LookupInThePast, NotMaterialized, QueryError
 from featurestore.graph.resolved import Column, FeatureSet, ViewUse
 from featurestore.intervals import EPOCH, show_moment
 from featurestore.operations.answered_rows import AnsweredRows, OnlineAnswer, Status
@@ -168,7 +168,10 @@ class _Request:
         for name, arrow in on_demand.arrow_types.items():
             use, position = places.get(name, (0, 0))
             arrays[name] = pa.array(self.inputs[name] if name in self.inputs else columns[use][position], arrow)
-        computed = compute(on_demand, arrays, self.rows)
+        try:
+            computed = compute(on_demand, arrays, self.rows)
+        except QueryError as error:  # of these values: the expression itself was tried when it was applied
+            raise EntityRowsError(f"A feature can not be computed of these rows. {error.message}") from error
         return {name: tuple(map(_in_utc, values.to_pylist())) for name, values in computed.items()}
 
 
