@@ -7,6 +7,7 @@ no lookup its time. What can not be written is counted and let go: a log is not 
 from __future__ import annotations
 
 import atexit
+import concurrent.futures.thread  # noqa: F401 - see _is_running
 import logging
 import threading
 from collections.abc import Sequence
@@ -86,7 +87,8 @@ class QueuedServingLog:
             thread.start()
         except RuntimeError:
             return False
-        # A program that ends without closing still writes: a daemon thread would be stopped in the middle of it.
+        # A program that ends without closing still writes: a daemon thread would be stopped in the middle of it. What
+        # writes may load pandas (pyarrow does), which loads concurrent.futures.thread: by then, that can only be found.
         atexit.register(self.close)
         self._thread = thread
         return True
