@@ -11,11 +11,11 @@ from featurestore.adapters.csv_source import CsvSources
 from featurestore.adapters.definitions_folder import DefinitionsFolder
 from featurestore.adapters.delta_log import DeltaLog
 from featurestore.adapters.delta_offline import DeltaOfflineStore
-from featurestore.adapters.delta_serving_log import DeltaLogShelf
 from featurestore.adapters.delta_source import DeltaSources
 from featurestore.adapters.delta_streamed_frames import DeltaStreamedFrames
 from featurestore.adapters.duckdb_engine import DuckDBEngine
 from featurestore.adapters.file_locks import FileLocks
+from featurestore.adapters.late_log_shelf import LateLogShelf
 from featurestore.adapters.local_objects import LocalObjects
 from featurestore.adapters.local_table_files import LocalTableFiles
 from featurestore.adapters.merge_join import MergeJoin
@@ -52,6 +52,7 @@ from featurestore.ports.locks import Locks
 from featurestore.ports.model_usage import ModelUsage
 from featurestore.ports.object_usage import ObjectUsage
 from featurestore.ports.online_store import AsyncOnlineReader
+from featurestore.ports.serving_log import LogShelf
 from featurestore.service.served import LoopReaders, ServedFeatures
 from featurestore.settings import S3Settings, Settings, machine_clock
 
@@ -205,8 +206,16 @@ def _sources(settings: Settings, frames: DeltaStreamedFrames) -> SourceKinds:
 
 
 def _serving_log(settings: Settings) -> AnswerLog:
+    """Whoever logs has all that it takes from the start: what waits is written when the program ends, which is too late
+    to load a library."""
     log = settings.serving_log
-    shelf = DeltaLogShelf(settings.path(log.path))
+
+    def make_shelf() -> LogShelf:
+        from featurestore.adapters.delta_serving_log import DeltaLogShelf
+
+        return DeltaLogShelf(settings.path(log.path))
+
+    shelf = make_shelf() if log.sample else LateLogShelf(make_shelf)
     bounds = LogBounds(log.most_waiting, log.flush_seconds, log.rows_per_file)
     return AnswerLog(QueuedServingLog(shelf, bounds), shelf, log.sample)
 

@@ -14,14 +14,12 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from time import time
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.transaction import AddAction, CommitProperties, Transaction
 
 from featurestore.adapters.delta_source import DatedTable, table_snapshot
 from featurestore.adapters.durable import sync, sync_entry
@@ -33,6 +31,10 @@ from featurestore.intervals import Interval
 from featurestore.ports.frames import Pushed
 from featurestore.ports.source_reader import SourceSnapshot
 from featurestore.spec.source import FrameSource
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+    from deltalake.transaction import Transaction
 
 _ATTEMPTS = 100
 _CONFIGURATION = {
@@ -71,6 +73,8 @@ class DeltaFrames:
             return self._append(source, rows, key)
 
     def _append(self, source: FrameSource, rows: pa.Table, key: str) -> Pushed:
+        from deltalake.transaction import Transaction
+
         file: Path | None = None
         for _ in range(_ATTEMPTS):
             table = self._found(source) or self._created(source)
@@ -104,6 +108,9 @@ class DeltaFrames:
             raise SourceError(f"source '{source.name}': what was pushed as '{key}' can not be read: {error}") from error
 
     def _created(self, source: FrameSource) -> DeltaTable:
+        from deltalake import DeltaTable
+        from deltalake.exceptions import CommitFailedError
+
         path = self._path(source)
         path.mkdir(parents=True, exist_ok=True)
         try:
@@ -117,6 +124,9 @@ class DeltaFrames:
 
     def _found(self, source: FrameSource) -> DeltaTable | None:
         """The table as it is now; None before anything was pushed."""
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError, TableNotFoundError
+
         try:
             return DeltaTable(str(self._path(source)))
         except TableNotFoundError:
@@ -174,6 +184,9 @@ def written(folder: Path, rows: pa.Table, prefix: str) -> Path:
 def committed(table: DeltaTable, file: Path, commit: FrameCommit) -> int | None:
     """The version of the commit, which is synced. None when another came in between: what that one did has to be looked
     up anew."""
+    from deltalake.exceptions import CommitFailedError
+    from deltalake.transaction import AddAction, CommitProperties
+
     now = int(time() * 1000)  # as Delta's log wants it said, for people who read the log
     action = AddAction(
         path=file.name, size=file.stat().st_size, partition_values={}, modification_time=now, data_change=True,

@@ -3,6 +3,8 @@
 An engine has written the files; only the commit belongs here. Delta-rs does not sync what it writes and does not tell
 application transactions apart, so files, log and folders are synced here, and a replacement is committed through the
 very table object whose files it replaces: a writer that came in between makes the commit fail, and nothing changes.
+
+Delta-rs is loaded by what uses it: it takes 16 MB, and a process that only looks features up does without.
 """
 
 from __future__ import annotations
@@ -14,12 +16,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from time import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
 from featurestore.adapters.delta_errors import delta_reason
 from featurestore.adapters.delta_log import AMENDMENT, LOG_FOLDER
@@ -29,6 +28,10 @@ from featurestore.errors import ConcurrentChange, DatasetGone, NotApplied, Store
 from featurestore.intervals import DAY, Interval, floor_to
 from featurestore.ports.engine import DataFile, ParquetFiles
 from featurestore.ports.offline_store import DAY_COLUMN, Snapshot
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+    from deltalake.transaction import AddAction, CommitProperties, RemoveAction
 
 _CONFIGURATION = {
     # Old versions are what datasets are rebuilt from: only Knownat's own maintenance may remove them.
@@ -62,6 +65,9 @@ class DeltaOfflineStore:
             self._create(table, schema)
 
     def _create(self, table: str, schema: pa.Schema) -> None:
+        from deltalake import DeltaTable
+        from deltalake.exceptions import CommitFailedError
+
         path = self._path(table)
         if self.exists(table):
             return
@@ -81,6 +87,8 @@ class DeltaOfflineStore:
         sync(self._folder)
 
     def exists(self, table: str) -> bool:
+        from deltalake import DeltaTable
+
         return bool(DeltaTable.is_deltatable(str(self._path(table))))
 
     def staging_folder(self, table: str) -> str:
@@ -108,6 +116,8 @@ class DeltaOfflineStore:
             return self._committed(table, delta, _Change(added, leaving), _one_writer(delta, AMENDMENT))
 
     def _committed(self, table: str, delta: DeltaTable, change: _Change, properties: CommitProperties) -> int:
+        from deltalake.exceptions import CommitFailedError
+
         path = self._path(table)
         for file in change.added:
             sync(path / file.path)
@@ -146,6 +156,9 @@ class DeltaOfflineStore:
         return self._folder / view / fingerprint
 
     def _open(self, table: str, version: int | None = None) -> DeltaTable:
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError, TableNotFoundError
+
         try:
             return DeltaTable(str(self._path(table)), version=version)
         except TableNotFoundError as error:
@@ -186,6 +199,8 @@ def _text(day: object) -> str:
 
 
 def _add(file: DataFile) -> AddAction:
+    from deltalake.transaction import AddAction
+
     return AddAction(
         path=file.path,
         size=file.size,
@@ -197,6 +212,8 @@ def _add(file: DataFile) -> AddAction:
 
 
 def _remove(row: dict[str, Any]) -> RemoveAction:
+    from deltalake.transaction import RemoveAction
+
     return RemoveAction(
         path=str(row["path"]), data_change=True, deletion_timestamp=_now_milliseconds(),
         partition_values={DAY_COLUMN: _text(row["partition"])}, size=row["size_bytes"],
@@ -205,6 +222,8 @@ def _remove(row: dict[str, Any]) -> RemoveAction:
 
 def _one_writer(delta: DeltaTable, *more: str) -> CommitProperties:
     """Makes two commits from one snapshot conflict even if neither removes a file: both would add the same rows."""
+    from deltalake.transaction import CommitProperties, Transaction
+
     version = int(delta.version()) + 1
     return CommitProperties(app_transactions=[Transaction(application, version) for application in ("knownat", *more)])
 

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError, TableNotFoundError
 from sqlglot import exp
 
 from featurestore.adapters.event_times import as_moment
@@ -28,6 +26,9 @@ from featurestore.intervals import Interval
 from featurestore.ports.engine import RowScan
 from featurestore.ports.source_reader import SourcePart, SourceSnapshot
 from featurestore.spec.source import DeltaSource
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
 
 _PHYSICAL_NAME = b"delta.columnMapping.physicalName"
 
@@ -81,6 +82,9 @@ def table_snapshot(dated: DatedTable, within: Interval | None) -> SourceSnapshot
 
 
 def _opened(source: DeltaSource, place: str, options: dict[str, str] | None) -> DeltaTable:
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError, TableNotFoundError
+
     try:
         return DeltaTable(place, version=source.version, storage_options=options)
     except TableNotFoundError as error:
@@ -97,6 +101,8 @@ def _relation(dated: DatedTable, schema: pa.Schema, within: Interval | None) -> 
     inside = None if within is None else _inside(dated.event_timestamp, schema, within)
 
     def rows(columns: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
+        from deltalake.exceptions import DeltaError
+
         wanted = pa.schema([schema.field(name) for name in columns])
         try:
             scan = dated.table.scan(columns=list(columns), predicate=inside)

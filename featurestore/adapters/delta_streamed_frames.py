@@ -13,13 +13,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
-from deltalake.transaction import Transaction
 
 from featurestore.adapters.delta_frames import DeltaFrames, FrameCommit, check_columns, committed, written
 from featurestore.errors import SourceError, StoreUnavailable
@@ -28,6 +26,9 @@ from featurestore.graph.resolved import Column
 from featurestore.ports.entries import EntryId, EntrySpans, Span
 from featurestore.ports.frames import Batch, Taken
 from featurestore.spec.source import FrameSource
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
 
 _TAKEN = "knownat.taken"
 """Where a commit says what was taken."""
@@ -60,6 +61,8 @@ class DeltaStreamedFrames(DeltaFrames):
         return Taken(stream, entries, int(table.version()))
 
     def take(self, source: FrameSource, batch: Batch, taken: Taken) -> int | None:
+        from deltalake.transaction import Transaction
+
         table = self._found(source)
         if table is None or table.version() != taken.version:
             return None

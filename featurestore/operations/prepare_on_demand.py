@@ -70,7 +70,8 @@ def _types(draft: Draft, schema: pa.Schema, engine: Engine) -> dict[str, str]:
     """The types of an expression's parts, as the engine names them."""
     if not draft.parts:
         return {}
-    rows = pa.table({ROW: pa.array([0], pa.int64()), **_nulls(schema)})
+    # An array made of Python values would load pandas, 50 MB, and the engine is asked for no value.
+    rows = pa.table({ROW: pa.nulls(1, pa.int64()), **_nulls(schema)})
     told = _answered(Query(types_query(draft, ROWS), {ROWS: rows}), engine)
     return {part: column[0].as_py() for part, column in zip(draft.parts, told.columns, strict=True)}
 
