@@ -19,7 +19,6 @@ from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from featurestore.adapters.delta_source import DatedTable, table_snapshot
 from featurestore.adapters.durable import sync, sync_entry
@@ -92,6 +91,8 @@ class DeltaFrames:
         raise ConcurrentChange(f"Others push to '{source.name}' all the time. Nothing was written; push it again.")
 
     def kept(self, source: FrameSource, key: str) -> pa.Table | None:
+        import pyarrow.parquet as pq  # 4 MB, which a process that only looks features up never needs
+
         table = self._found(source)
         if table is None or table.transaction_version(_application(key)) is None:
             return None
@@ -174,6 +175,8 @@ def _file_prefix(key: str) -> str:
 
 def written(folder: Path, rows: pa.Table, prefix: str) -> Path:
     """A new file of the rows, synced."""
+    import pyarrow.parquet as pq
+
     file = folder / f"{prefix}{uuid4().hex}.parquet"
     pq.write_table(rows, file, compression="zstd")
     sync(file)

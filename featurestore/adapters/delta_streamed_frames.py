@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from featurestore.adapters.delta_frames import DeltaFrames, FrameCommit, check_columns, committed, written
 from featurestore.errors import SourceError, StoreUnavailable
@@ -128,6 +127,8 @@ def _spans(listed: list[Any]) -> EntrySpans:
 
 
 def _read(source: FrameSource, files: Sequence[Path]) -> pa.Table:
+    import pyarrow.parquet as pq  # 4 MB, which a process that only looks features up never needs
+
     schema = arrow_schema(tuple(Column(name, dtype) for name, dtype in source.columns))
     try:
         tables = [pq.read_table(file, partitioning=None).cast(schema) for file in files]

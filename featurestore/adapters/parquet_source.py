@@ -15,7 +15,6 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from featurestore.adapters.event_times import as_moment, happened_within
 from featurestore.adapters.source_files import SourceFile, SourceFiles, WantedFiles, version_of
@@ -28,6 +27,7 @@ from featurestore.spec.source import ParquetSource
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
+    import pyarrow.parquet as pq
 
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _Span = tuple[datetime, datetime]
@@ -72,6 +72,8 @@ class ParquetSources:
 
 
 def _opened(source: ParquetSource, file: SourceFile) -> _Opened:
+    import pyarrow.parquet as pq  # 4 MB, which a process that only looks features up never needs
+
     try:
         footer = pq.read_metadata(file.key, filesystem=file.files)
         schema = _plain(footer.schema.to_arrow_schema())
@@ -197,6 +199,8 @@ def _span(source: ParquetSource, one: _Opened, schema: pa.Schema) -> _Span | Non
 
 
 def _read_span(file: SourceFile, group: int, column: str) -> _Span | None:
+    import pyarrow.parquet as pq
+
     with pq.ParquetFile(file.key, filesystem=file.files) as opened:
         values = opened.read_row_group(group, columns=[column])[column]
     moments = values.cast(pa.timestamp("us", tz=getattr(values.type, "tz", None)), safe=False)

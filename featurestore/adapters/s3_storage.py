@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from pyarrow import fs
+if TYPE_CHECKING:
+    from pyarrow import fs
 
 _ATTEMPTS = 2
 _REASONS = {
@@ -38,6 +40,8 @@ class S3Storage:
     timeout_seconds: float = 10
 
     def filesystem(self) -> fs.S3FileSystem:
+        from pyarrow import fs  # 3 MB, which a process that only looks features up never needs
+
         given = {
             "endpoint_override": self.endpoint,
             "region": self.region,

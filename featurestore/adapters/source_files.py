@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from hashlib import sha256
 from itertools import takewhile
 from pathlib import Path
-
-from pyarrow import fs
+from typing import TYPE_CHECKING
 
 from featurestore.adapters.s3_storage import S3Storage, storage_reason
 from featurestore.errors import SourceError
+
+if TYPE_CHECKING:
+    from pyarrow import fs
 
 _S3 = "s3://"
 _WILD = re.compile(r"[*?\[]")
@@ -56,7 +59,6 @@ class SourceFiles:
     def __init__(self, folder: Path, storage: S3Storage | None = None) -> None:
         self._folder = folder
         self._storage = storage or S3Storage()
-        self._local = fs.LocalFileSystem()
 
     def find(self, wanted: WantedFiles) -> list[SourceFile]:
         """The files in the order of their paths. Raises SourceError when there are none, or nobody answers."""
@@ -98,12 +100,21 @@ class SourceFiles:
         name = path.relative_to(self._folder) if path.is_relative_to(self._folder) else path
         version = f"{status.st_size}\0{status.st_mtime_ns}"
         return SourceFile(
-            str(path), str(name), str(path), path.parent.parts, version, status.st_mtime_ns, self._local, is_local=True
+            str(path), str(name), str(path), path.parent.parts, version, status.st_mtime_ns, _disk(), is_local=True
         )
+
+
+@cache
+def _disk() -> fs.LocalFileSystem:
+    from pyarrow import fs  # 3 MB, which a process that only looks features up never needs
+
+    return fs.LocalFileSystem()
 
 
 def _keys(files: fs.S3FileSystem, wanted: WantedFiles) -> list[str]:
     """The keys that the path means: an object, those in a folder, or those that a pattern matches."""
+    from pyarrow import fs
+
     path = wanted.path.removeprefix(_S3).rstrip("/")
     parts = path.split("/")
     fixed = list(takewhile(lambda part: not _WILD.search(part), parts))

@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from threading import Lock
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from featurestore.errors import DatasetGone
 from featurestore.intervals import EPOCH
 from featurestore.merging.keys import Integers
 from featurestore.merging.newest import NEVER, NO_ROW
 from featurestore.ports.engine import ParquetFiles
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 _FOOTERS_KEPT = 8_192
 _MICROSECOND_OF_DAY = 86_400_000_000
@@ -64,6 +66,8 @@ class FileReader:
 
     def read(self, file: TableFile, columns: Sequence[str]) -> pa.Table:
         """Some columns of a file. Raises DatasetGone when it can not be read."""
+        import pyarrow.parquet as pq  # 4 MB, which a process that only looks features up never needs
+
         try:
             with pq.ParquetFile(file.path, metadata=file.footer, memory_map=True) as opened:
                 table = opened.read(columns=list(columns), use_threads=False)
@@ -110,6 +114,8 @@ class FileReader:
         self._pool.shutdown(cancel_futures=True)
 
     def _footer(self, path: str) -> pq.FileMetaData:
+        import pyarrow.parquet as pq
+
         with self._lock:
             if (known := self._footers.get(path)) is not None:
                 self._footers.move_to_end(path)

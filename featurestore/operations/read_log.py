@@ -7,7 +7,6 @@ from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from featurestore.errors import InvalidRequest, NothingLogged
 from featurestore.graph.arrow_types import arrow_schema
@@ -39,6 +38,8 @@ def write_spine(query: LogQuery, shelf: LogShelf, path: Path) -> int:
 
     The moment is the column `requested_at`, unless a key or an input is called so: then it is `__requested_at`.
     """
+    import pyarrow.parquet as pq  # 4 MB, which a process that only looks features up never needs
+
     filled: list[tuple[Log, Iterator[pa.Table]]] = []
     for log in shelf.logs():
         tables = (table for table in shelf.rows(log, query, _read(log)) if table.num_rows)

@@ -8,7 +8,6 @@ from hashlib import sha256
 from importlib.metadata import version as library_version
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from featurestore.errors import DatasetDiffers, DatasetGone, KnownatError, StoreCorrupted, UnknownName
 from featurestore.operations.as_served import pinned_history
@@ -56,6 +55,8 @@ def rebuild(dataset: str, offline: OfflineSide, archive: Archive) -> Rebuilt:
 
 
 def _spine(manifest: Manifest, archive: Archive) -> pa.Table:
+    import pyarrow.parquet as pq  # 4 MB, which a process that only looks features up never needs
+
     try:
         return pq.read_table(archive.objects.path(manifest.spine))
     except UnknownName as error:

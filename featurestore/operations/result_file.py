@@ -11,7 +11,6 @@ from tempfile import TemporaryDirectory, gettempdir
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from featurestore.errors import StoreUnavailable
 from featurestore.ports.state import ColumnProfile
@@ -29,6 +28,8 @@ class ResultFile:
 
 def write_result(spine: pa.Table, features: Iterator[pa.Table], path: Path) -> ResultFile:
     """Write the spine's columns, then the features', which come in the spine's order: at least one table."""
+    import pyarrow.parquet as pq  # 4 MB, which a process that only looks features up never needs
+
     first = next(features)
     names = first.column_names
     schema = pa.schema([*spine.schema, *first.schema]).remove_metadata()
@@ -47,6 +48,8 @@ def write_result(spine: pa.Table, features: Iterator[pa.Table], path: Path) -> R
 
 def write_table(table: pa.Table, path: Path) -> None:
     """A table as a Parquet file whose bytes depend on its rows alone: how spines are kept."""
+    import pyarrow.parquet as pq
+
     table = table.replace_schema_metadata(None).combine_chunks()
     pq.write_table(table, path, compression="zstd", row_group_size=GROUP_ROWS, write_page_index=False)
 

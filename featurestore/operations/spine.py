@@ -6,7 +6,6 @@ from typing import assert_never
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from featurestore.errors import SpineError, suggestion
 from featurestore.graph.arrow_types import arrow_type, is_list, is_moment
@@ -40,6 +39,8 @@ def check_spine(spine: pa.Table, features: FeatureSet, *, timestamp: str, label:
 def as_kept(spine: pa.Table) -> pa.Table:
     """The spine with the types that its kept file gives back: Parquet has no seconds, and its own names within lists.
     What is pulled from it now is then what is pulled from the file when the dataset is rebuilt."""
+    import pyarrow.parquet as pq  # 4 MB, which a process that only looks features up never needs
+
     file = pa.BufferOutputStream()
     try:
         pq.write_table(spine.schema.empty_table(), file)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Annotated, Any, BinaryIO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
@@ -180,6 +179,8 @@ class _Portion:
 
 def _arrow_stream(path: str) -> Iterator[bytes]:
     """A Parquet file as an Arrow IPC stream, a batch at a time."""
+    import pyarrow.parquet as pq  # 4 MB, which a process that only looks features up never needs
+
     portion = _Portion()
     with pq.ParquetFile(path) as file, pa.ipc.new_stream(portion, file.schema_arrow) as writer:
         for batch in file.iter_batches():
