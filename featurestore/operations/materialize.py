@@ -12,11 +12,11 @@ from featurestore.compiler.hops import boundary, hop_at
 from featurestore.compiler.newest import changed_keys, days_read, newest_parameters, newest_rows
 from featurestore.compiler.row_wise import takes_pushes
 from featurestore.compiler.vanished import vanished_rows
-from featurestore.errors import DatasetGone, NotApplied
+from featurestore.errors import ConcurrentChange, DatasetGone, NotApplied
 from featurestore.graph.arrow_types import arrow_schema
 from featurestore.graph.resolved import Column, ResolvedView
 from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
-from featurestore.intervals import Interval
+from featurestore.intervals import Interval, show_moment
 from featurestore.operations.open_table import open_table
 from featurestore.operations.reach import answers_until
 from featurestore.operations.sides import OfflineSide, OnlineSide
@@ -79,6 +79,8 @@ def materialize(
     began_at = online.clock()
     # Begun before the table is opened: what is pushed from now on belongs to this generation, and stays.
     fill = online.store.begin(FillRequest(table, now, since is None, until - view.publish_delay, kept_online(view)))
+    if since is not None:
+        _check_reaches(view, since, online)
     snapshot = open_table(view.table, offline, days=days_read(view, since=since, until=until))
     with _newest(view, snapshot.files, offline, since=since, until=as_of) as rows:
         count = online.store.write(fill, rows)
@@ -89,6 +91,16 @@ def materialize(
     done = Materialization(view.table, until, coverage.version, count.written, now)
     online.progress.record(online.address, done, after=last)
     return Materialized(view.name, until, count.written, count.kept)
+
+
+def _check_reaches(view: ResolvedView, since: datetime, online: OnlineSide) -> None:
+    """Of a store that was emptied before the fill began, the fill's own turn says nothing: that began afterwards."""
+    filled = online.store.read([TableRead(OnlineTable.of(view), [])])[0].filled
+    if filled is None or filled.to < since:
+        raise ConcurrentChange(
+            f"The online store lost {view.table} when a run was about to copy what has changed in it since "
+            f"{show_moment(since)}. It was not marked as filled; run `knownat materialize` again."
+        )
 
 
 def kept_online(view: ResolvedView) -> timedelta | None:
