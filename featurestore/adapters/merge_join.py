@@ -114,7 +114,7 @@ def _as_served(asked: Asked, view: ResolvedView, served: ServedView) -> Asked:
     pushes = None
     if served.pushed is not None and not view.is_windowed:  # windows change at boundaries alone
         first, last = _microseconds((served.pushed.first_at, served.pushed.last_at))
-        pushes = Pushes(int(first), int(last), view.publish_delay // MICROSECOND)
+        pushes = Pushes(int(first), int(last))
     return asked.as_of(effective_moments(asked.asked_at, published, filled, pushes))
 
 

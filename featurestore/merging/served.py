@@ -14,24 +14,23 @@ NOT_ONLINE = np.iinfo(np.int64).min
 
 @dataclass(frozen=True, slots=True)
 class Pushes:
-    """The first and the last moment, and how much later than known the join takes a row to be online: microseconds."""
+    """The first and the last moment, in microseconds."""
 
     first: int
     last: int
-    delay: int
 
 
 def effective_moments(asked: Integers, published: Integers, filled: Integers, pushes: Pushes | None = None) -> Integers:
     """For each moment the greatest of `filled` among the runs that were `published` by then, or NOT_ONLINE.
 
-    A pushed row is online when it is known, and the join finds it `delay` later: so much later is asked between the
-    first and the last push. Pushes alone put no table online.
+    Between the first and the last push, what is visible by the view's declaration is online: a push brings no row
+    before its publish delay is over. Pushes alone put no table online.
     """
     order = np.argsort(published, kind="stable")
     reached = np.concatenate([[NOT_ONLINE], np.maximum.accumulate(filled[order])])
     effective = reached[np.searchsorted(published[order], asked, "right")]
     if pushes is None:
         return effective
-    pushed = np.minimum(asked, pushes.last) + pushes.delay
+    pushed = np.minimum(asked, pushes.last)
     has_both = (effective != NOT_ONLINE) & (asked >= pushes.first)
     return np.where(has_both, np.maximum(effective, pushed), effective)

@@ -43,8 +43,8 @@ class ServedView:
 
     At a moment *t* it answered as of the greatest `filled_to` among the runs with `published_at` <= *t*: the *effective
     moment*. Without such a run, the view was not online. Rows that were pushed straight into the table were online when
-    they were known: where there are pushes, the store answered at *t* from `pushed.first_at` on with everything that
-    was known at the earlier of *t* and `pushed.last_at`, if that is more.
+    they were known and published: where there are pushes, the store answered at *t* from `pushed.first_at` on as of the
+    earlier of *t* and `pushed.last_at`, if that is more.
     """
 
     runs: tuple[ServedRun, ...]

@@ -28,7 +28,7 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class PushSpan:
-    """Between these moments rows were pushed straight into an online table: each was online when it was known."""
+    """Between these moments rows were pushed straight into an online table, each once it was visible."""
 
     first_at: datetime
     last_at: datetime

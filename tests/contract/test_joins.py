@@ -172,7 +172,7 @@ def _last_served(
     if not reached:
         return None
     if served.pushed is not None and moment >= served.pushed.first_at:
-        reached.append(min(moment, served.pushed.last_at) + view.publish_delay)
+        reached.append(min(moment, served.pushed.last_at))
     row = newest(rows, key, max(reached), publish_delay=view.publish_delay)
     return None if row is None or (view.ttl is not None and row.event <= moment - view.ttl) else row
 

@@ -277,3 +277,22 @@ def test_pushes_of_many_threads_at_once_all_get_their_turn(project: PushedProjec
 
         assert states == ["now"] * 24
         assert [row["latest__visitors"] for row in found] == list(range(24))
+
+
+def test_what_was_served_holds_no_pushed_row_before_it_was_published(project: PushedProject) -> None:
+    rows = visits(("alma", NOON - 12 * MINUTE, 7, 0.1), ("alma", NOON - 2 * MINUTE, 8, 0.1))
+    known = pa.array([NOON - 11 * MINUTE, NOON - MINUTE], MOMENT)
+    with project.at(NOON) as opened:
+        assert pushed(opened._wired, "slow", rows.append_column("seen", known), "two").online is OnlineState.LATER
+    moments = [NOON, NOON + 5 * MINUTE]
+    answered = []
+    for now in moments:
+        with project.at(now) as opened:
+            answered.append(looked_up(opened, "slow:visitors"))
+
+    with project.at(NOON + HOUR) as opened:
+        spine = pa.table({"shop": ["alma"] * 2, "event_timestamp": pa.array(moments, MOMENT)})
+        served = opened.client.training_set(spine, features=["slow:visitors"], as_served=True).to_arrow()
+
+        assert answered == [(7,), (7,)]
+        assert [(value,) for value in served["slow__visitors"].to_pylist()] == answered
