@@ -23,6 +23,7 @@ from featurestore.operations.entity_rows import Entities, row_count, typed_colum
 from featurestore.operations.prepare_on_demand import PreparedOnDemand, prepare_on_demand
 from featurestore.ports.engine import Engine
 from featurestore.ports.online_store import AsyncOnlineReader, Key, OnlineReader, OnlineTable, TableRead, TableRows
+from featurestore.spec.names import show_duration
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -69,6 +70,8 @@ class Asked:
 
     at: datetime
     replayed: bool = False
+    now: datetime | None = None
+    """For a replay, what the clock says: by that a store lets rows go."""
 
 
 _Inputs = Mapping[str, Sequence[object]]
@@ -225,6 +228,7 @@ def _check_filled(use: PreparedUse, answer: TableRows, asked: Asked) -> None:
         )
     if asked.replayed:
         _check_not_passed(use, answer, filled.to, asked.at)
+        _check_not_let_go(use, answer, asked)
 
 
 def _check_not_passed(use: PreparedUse, answer: TableRows, filled_to: datetime, at: datetime) -> None:
@@ -241,6 +245,18 @@ def _check_not_passed(use: PreparedUse, answer: TableRows, filled_to: datetime, 
         raise LookupInThePast(
             f"View '{use.name}' is online as of {show_moment(reached)}, after {show_moment(at)}: the "
             "online store holds only the newest rows. Ask for a training set instead."
+        )
+
+
+def _check_not_let_go(use: PreparedUse, answer: TableRows, asked: Asked) -> None:
+    """A row that is there is the answer; one that is not may have been, if it counts at a moment so long ago."""
+    keeps = None if answer.filled is None else answer.filled.keeps
+    if keeps is None or use.ttl is None or asked.now is None or None not in answer.event_timestamps:
+        return
+    if asked.now - keeps > asked.at - use.ttl:
+        raise LookupInThePast(
+            f"The online store lets rows of view '{use.name}' go {show_duration(keeps)} after they happened, and has "
+            f"none for a key that may have had one at {show_moment(asked.at)}. Ask for a training set instead."
         )
 
 

@@ -61,13 +61,18 @@ def look_up(
     served: ServedFeatures, choice: FeatureChoice, entities: Entities, *, at: datetime | None = None
 ) -> OnlineAnswer:
     """The features of each row, now or, for a replay, at a moment that the store has not passed."""
-    asked = Asked(served.clock()) if at is None else Asked(at, replayed=True)
+    asked = _asked(served, at)
     try:
         return _looked_up(served, choice, entities, asked)
     except NotMaterialized:
         if not served.lookups.refresh():  # something was applied this very second, and the old table is gone already
             raise
     return _looked_up(served, choice, entities, asked)
+
+
+def _asked(served: ServedFeatures, at: datetime | None) -> Asked:
+    now = served.clock()
+    return Asked(now) if at is None else Asked(at, replayed=True, now=now)
 
 
 def _looked_up(served: ServedFeatures, choice: FeatureChoice, entities: Entities, asked: Asked) -> OnlineAnswer:
@@ -82,7 +87,7 @@ async def look_up_async(
     served: ServedFeatures, choice: FeatureChoice, entities: Entities, *, at: datetime | None = None
 ) -> OnlineAnswer:
     """As `look_up`, without holding the event loop up."""
-    asked = Asked(served.clock()) if at is None else Asked(at, replayed=True)
+    asked = _asked(served, at)
     try:
         return await _looked_up_async(served, choice, entities, asked)
     except NotMaterialized:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from featurestore.adapters.duckdb_engine import DuckDBEngine
 from featurestore.errors import EntityRowsError, LookupInThePast, NotMaterialized
 from featurestore.operations.answered_rows import OnlineAnswer, Status
 from featurestore.operations.lookup import Asked, lookup, prepare
+from featurestore.ports.online_store import Filled, OnlineReader, TableRead, TableRows
 from featurestore.spec.aggregate import Aggregate
 from featurestore.spec.dtypes import DType
 from featurestore.spec.entity import Entity
@@ -147,6 +149,35 @@ def test_a_replay_of_the_moment_that_the_store_has_reached_is_answered(project: 
     project.materialize(NOON)
 
     assert column(ask(project, "N1", replayed=True), "last__delay") == [(12.5, Status.PRESENT)]
+
+
+class LettingGo:
+    """The project's store, as one that lets rows go a day after they have expired."""
+
+    def __init__(self, store: OnlineReader) -> None:
+        self._store = store
+        self.sample_keys = store.sample_keys
+
+    def read(self, reads: Sequence[TableRead]) -> list[TableRows]:
+        return [
+            found if found.filled is None else replace(found, filled=Filled(found.filled.to, keeps=26 * HOUR))
+            for found in self._store.read(reads)
+        ]
+
+
+def test_a_replay_is_refused_where_a_row_that_counted_then_may_be_gone(project: SmallProject) -> None:
+    project.materialize(NOON)
+    prepared = prepare(project.features("last:delay"), project.offline.engine)
+    store = LettingGo(project.online.store)
+
+    def replayed(tail: str, later: timedelta) -> list[tuple[object, Status]]:
+        asked = Asked(NOON, replayed=True, now=NOON + later)
+        return column(lookup(prepared, [{"tail": tail}], asked, store), "last__delay")
+
+    assert replayed("N9", 24 * HOUR) == [(None, Status.MISSING)]
+    assert replayed("N1", 30 * HOUR) == [(12.5, Status.PRESENT)]
+    with pytest.raises(LookupInThePast, match="lets rows of view 'last' go 26h after they happened"):
+        replayed("N9", 30 * HOUR)
 
 
 def test_a_row_without_a_request_input_is_refused(project: SmallProject) -> None:
