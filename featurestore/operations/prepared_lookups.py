@@ -95,7 +95,9 @@ class PreparedLookups:
         prepared any more is forgotten: the next request is told why. Raises StoreUnavailable."""
         serial = self._catalog.serial()
         changed = False
-        for choice, kept in list(self._kept.items()):
+        with self._lock:  # looking at a choice takes its hash, and lets other threads in between
+            known = list(self._kept.items())
+        for choice, kept in known:
             now = self._made_from(choice, serial)
             if now != kept.made_from:
                 changed = True

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
+from threading import Thread
 from time import monotonic, sleep
 from typing import Any
 
@@ -101,6 +102,39 @@ def test_an_alias_is_followed_by_the_next_refresh_and_a_versions_features_are_re
 
     assert [one.features.service for one in (*told, lookups.of(champion))] == ["m@1", "m@1", "m@1", "m@2"]
     assert models.read == 2
+
+
+class Hesitant(FeatureChoice):
+    """Something that others get a turn beside whenever it is looked at."""
+
+    def __hash__(self) -> int:
+        self.meanwhile()
+        return super().__hash__()
+
+    @staticmethod
+    def meanwhile() -> None: ...
+
+
+def test_lookups_may_be_asked_for_while_they_are_made_fresh(
+    catalog: MemoryCatalog, prepared: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lookups = PreparedLookups(catalog, NoModels(), prepared)
+    lookups.of(FIRST)
+    lookups.of(Hesitant(service="s2"))
+    asking: list[Thread] = []
+
+    def ask_beside() -> None:
+        asking.append(Thread(target=lookups.kept, args=(FIRST,)))
+        asking[-1].start()
+        asking[-1].join(0.2)  # it may have to wait for us
+
+    monkeypatch.setattr(Hesitant, "meanwhile", staticmethod(ask_beside))
+    with closing(lookups):
+        assert not lookups.refresh()
+
+    assert asking
+    for one in asking:
+        one.join()
 
 
 def test_nothing_can_be_chosen_before_the_first_apply(prepared: Prepare) -> None:
