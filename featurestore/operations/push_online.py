@@ -9,7 +9,7 @@ from enum import Enum
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurestore.errors import ConcurrentChange, StoreRefused, StoreUnavailable
+from featurestore.errors import ConcurrentChange, StoreCorrupted, StoreRefused, StoreUnavailable
 from featurestore.graph.resolved import ResolvedView
 from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
 from featurestore.intervals import show_moment
@@ -53,7 +53,7 @@ def bring_online(view: ResolvedView, rows: pa.Table, now: datetime, online: Onli
         _write(FillRequest(table, now, keeps=kept_online(view)), visible, online)
         if visible.num_rows:
             online.publications.record_push(online.address, view.table, now)
-    except (StoreUnavailable, StoreRefused, ConcurrentChange) as error:
+    except (StoreUnavailable, StoreRefused, StoreCorrupted, ConcurrentChange) as error:
         told = f"The rows are durable and not online yet. {error.message} Then push them again under the same key."
         return BroughtOnline(OnlineState.UNAVAILABLE, reason=told)
     last = pc.max(visible_from).as_py()

@@ -184,3 +184,15 @@ def test_without_the_online_store_rows_are_durable_and_the_same_push_brings_them
     assert trained["latest__visitors"].to_pylist() == [7]
     assert (empty.online.value, again.online.value, again.is_new) == ("not_materialized", "now", False)
     assert found == {"latest__visitors": 7}
+
+
+def test_with_a_damaged_online_store_rows_are_durable_and_the_answer_says_what_to_do(
+    applied: PushedProject, tmp_path: Path
+) -> None:
+    project = copied(applied, tmp_path / "project")
+    (project.folder / ".knownat" / "damaged.sqlite").write_bytes(b"no database" * 1_000)
+    with project.at(PUSH.now, online={"path": ".knownat/damaged.sqlite"}) as opened:
+        refused = pushed(opened._wired, "latest", visits(("alma", NOON, 7, 0.5)), "key")
+
+    assert (refused.online.value, refused.is_new) == ("unavailable", True)
+    assert "is not an intact SQLite database" in str(refused.reason)
