@@ -157,8 +157,10 @@ def _resume_from(
     if that is earlier. None to copy every key: the first time, or when the store or the table has been lost since."""
     if last is None or marker is None or coverage.version < last.version:
         return None
+    if marker < last.filled_to:  # put back to what it was, as by a restart: what came late in between is lost, too
+        return None
     refilled = [answers_until(view, fill.interval.start) for fill in coverage.fills if fill.version > last.version]
-    return min(last.filled_to, marker, *refilled)
+    return min([last.filled_to, *refilled])
 
 
 def _forgets_too_soon(view: ResolvedView, filled: Filled | None) -> bool:

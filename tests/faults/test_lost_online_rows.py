@@ -1,7 +1,10 @@
-"""An online store that is emptied just before a run writes what changed: nothing is marked over the loss."""
+"""An online store that is emptied just before a run writes what changed, or put back to what it was a while ago: the
+run copies what was lost, or marks nothing."""
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +42,11 @@ def project(tmp_path: Path) -> PushedProject:
     return project
 
 
+def copy_database(source: Path, target: Path) -> None:
+    with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target)) as other:
+        one.backup(other)
+
+
 def run(wired: WiredProject, store: OnlineStore) -> Materialized:
     features = wired.features
     current = features.project.catalog.current()
@@ -58,3 +66,20 @@ def test_a_run_that_goes_on_from_rows_that_are_gone_marks_nothing(project: Pushe
         assert run(opened._wired, store).written == 1
         [row] = opened.client.online(features=["latest:visitors"], entities=[{"shop": "alma"}]).to_dicts()
         assert tuple(row.values()) == (1,)
+
+
+def test_a_store_that_was_put_back_gets_what_came_late_since(project: PushedProject, tmp_path: Path) -> None:
+    stored, asked = project.folder / ".knownat" / "online.sqlite", [{"shop": "bert"}]
+    copy_database(stored, tmp_path / "backup.sqlite")
+    with project.at(NOON) as opened:
+        rows = visits(("bert", NOON - 30 * HOUR, 5, 0.9))
+        opened.push("visits", rows.append_column("seen", rows["at"]), key="late")
+        list(opened.run_due())
+        [before] = opened.client.online(features=["latest:visitors"], entities=asked).to_dicts()
+    copy_database(tmp_path / "backup.sqlite", stored)
+    with project.at(NOON + HOUR) as opened:
+        list(opened.run_due())
+        [after] = opened.client.online(features=["latest:visitors"], entities=asked).to_dicts()
+
+    assert tuple(before.values()) == (5,)
+    assert after == before
