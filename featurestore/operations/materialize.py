@@ -78,7 +78,8 @@ def materialize(
         return Materialized(view.name, since, 0, 0)
     began_at = online.clock()
     # Begun before the table is opened: what is pushed from now on belongs to this generation, and stays.
-    fill = online.store.begin(FillRequest(table, now, since is None, until - view.publish_delay, kept_online(view)))
+    keeps = kept_online(view, None if since is None else filled)
+    fill = online.store.begin(FillRequest(table, now, since is None, until - view.publish_delay, keeps))
     if since is not None:
         _check_reaches(view, since, online)
     snapshot = open_table(view.table, offline, days=days_read(view, since=since, until=until))
@@ -103,9 +104,13 @@ def _check_reaches(view: ResolvedView, since: datetime, online: OnlineSide) -> N
         )
 
 
-def kept_online(view: ResolvedView) -> timedelta | None:
-    """How long after it happened the online store keeps a row of the view; None: for ever."""
-    return None if view.ttl is None else view.ttl + _SLACK
+def kept_online(view: ResolvedView, beside: Filled | None) -> timedelta | None:
+    """How long after it happened the online store keeps a row of the view; None: for ever. Rows that are written beside
+    others are kept at least as long as those: a model may still be asked for by a TTL that was longer."""
+    wanted = None if view.ttl is None else view.ttl + _SLACK
+    if wanted is None or beside is None:
+        return wanted
+    return None if beside.keeps is None else max(wanted, beside.keeps)
 
 
 def _newest(

@@ -47,10 +47,11 @@ def bring_online(view: ResolvedView, rows: pa.Table, now: datetime, online: Onli
     visible_from = _visible_from(view, rows)
     visible = rows.filter(pc.less_equal(visible_from, pa.scalar(now)))
     try:
-        if online.store.read([TableRead(table, [])])[0].filled is None:
+        filled = online.store.read([TableRead(table, [])])[0].filled
+        if filled is None:
             told = f"View '{view.name}' is not in the online store: run `knownat materialize {view.name}`."
             return BroughtOnline(OnlineState.NOT_MATERIALIZED, reason=told)
-        _write(FillRequest(table, now, keeps=kept_online(view)), visible, online)
+        _write(FillRequest(table, now, keeps=kept_online(view, filled)), visible, online)
         if visible.num_rows:
             online.publications.record_push(online.address, view.table, now)
     except (StoreUnavailable, StoreRefused, StoreCorrupted, ConcurrentChange) as error:
