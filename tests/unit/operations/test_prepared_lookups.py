@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -159,6 +161,32 @@ def test_the_background_thread_follows_an_apply(catalog: MemoryCatalog, prepared
         catalog.promote(graph("s1", "s3"), NOON, replacing=catalog.serial())
 
         wait_until(lambda: lookups.of(FIRST) is not before)
+
+
+def test_a_refresh_may_run_while_others_look_up(catalog: MemoryCatalog, prepared: Prepare) -> None:
+    lookups = PreparedLookups(catalog, OneModel(), prepared, refresh_seconds=3600)
+    choices = [FeatureChoice(model=f"m@{number}") for number in range(1, 101)]
+    for choice in choices:
+        lookups.of(choice)
+    refreshed = threading.Event()
+
+    def look_up() -> None:
+        while not refreshed.is_set():
+            for choice in choices:
+                lookups.kept(choice)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread = threading.Thread(target=look_up)
+    thread.start()
+    try:
+        changes = [lookups.refresh() for _ in range(300)]
+    finally:
+        refreshed.set()
+        thread.join()
+        sys.setswitchinterval(before)
+
+    assert not any(changes)
 
 
 def test_what_is_gone_is_forgotten_and_the_next_request_is_told(catalog: MemoryCatalog, prepared: Prepare) -> None:
