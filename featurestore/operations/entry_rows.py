@@ -18,6 +18,7 @@ from featurestore.errors import EntityRowsError, suggestion
 from featurestore.graph.arrow_types import arrow_type
 from featurestore.graph.resolved import Column
 from featurestore.operations.entity_rows import typed_value
+from featurestore.operations.fitted_frame import EARLIEST, LATEST
 from featurestore.ports.entries import Entry
 from featurestore.ports.stream import Rejected
 from featurestore.spec.dtypes import DType, Kind
@@ -113,6 +114,12 @@ def _values(source: FrameSource, entry: Entry, now: datetime) -> tuple[object, .
         name for name in (source.event_timestamp, source.known_at) if name is not None and values[name] is None
     ]:
         raise EntityRowsError(f"'{null[0]}' is null: a row without it could never be a value")
+    happened = values[source.event_timestamp]
+    if isinstance(happened, date) and not EARLIEST <= _moment(happened) < LATEST:
+        raise EntityRowsError(
+            f"'{source.event_timestamp}' is {happened.isoformat()}, before the year {EARLIEST.year} or after "
+            f"{LATEST.year - 1}"
+        )
     known_at = values[source.known_at] if source.known_at is not None else None
     if isinstance(known_at, datetime) and known_at > now:
         raise EntityRowsError(

@@ -7,13 +7,19 @@ changes no value is let through: another way of packing text, other units of a t
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.errors import InvalidRequest
 from featurestore.graph.arrow_types import arrow_type
+from featurestore.operations.spine import as_moments
 from featurestore.spec.source import FrameSource
+
+EARLIEST, LATEST = datetime(1678, 1, 1, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)
+"""A row happens between them. Tables are asked for days in nanoseconds, which no other moment has a number of: one row
+beyond would keep all that come after it from being read."""
 
 
 def fitted_frame(source: FrameSource, frame: pa.Table) -> pa.Table:
@@ -76,8 +82,22 @@ def _problems(source: FrameSource, frame: pa.Table) -> Iterator[str]:
                 yield f"column '{name}' is {found} and is declared as {dtype.value}; convert it before it is pushed"
             elif not _fits(frame[name], arrow_type(dtype)):
                 yield f"column '{name}' has values finer than microseconds; round them before they are pushed"
-            elif name in (source.event_timestamp, source.known_at) and frame[name].null_count:
-                yield f"{frame[name].null_count} rows have no '{name}', and could never be a value: leave them out"
+            else:
+                yield from _time_problems(source, name, frame[name])
+
+
+def _time_problems(source: FrameSource, name: str, values: pa.ChunkedArray) -> Iterator[str]:
+    if name in (source.event_timestamp, source.known_at) and values.null_count:
+        yield f"{values.null_count} rows have no '{name}', and could never be a value: leave them out"
+    elif name == source.event_timestamp and (beyond := _beyond(values)):
+        yield f"{beyond} rows have a '{name}' before the year {EARLIEST.year} or after {LATEST.year - 1}"
+
+
+def _beyond(events: pa.ChunkedArray) -> int:
+    moments = as_moments(events)
+    edges = [pa.scalar(edge, moments.type) for edge in (EARLIEST, LATEST)]
+    outside = pc.or_(pc.less(moments, edges[0]), pc.greater_equal(moments, edges[1]))
+    return int(pc.sum(outside).as_py() or 0)
 
 
 def _holds_the_same(found: pa.DataType, declared: pa.DataType) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import pytest
 
 from featurestore.errors import EntityRowsError, InvalidRequest, RequestTooLarge, UnknownName
 from featurestore.service.bodies import Limits
-from sdk import Client, connect
+from sdk import Client, connect, open_project
 from tests.pushed_project import HOUR, MINUTE, MOMENT, NOON, pushed_project, visits
 from tests.service.conftest import connected, served
 
@@ -125,6 +125,19 @@ def test_a_row_that_lacks_a_column_is_named(client: Client) -> None:
         client.push("latest", [{name: value for name, value in ROW.items() if name != "mood"}], key="first")
     with pytest.raises(EntityRowsError, match=r"Row 1 has no 'seen'"):
         client.push("latest", [{**ROW, "seen": NOON}, ROW], key="first")
+
+
+@pytest.mark.parametrize("year", [1677, 9999])
+def test_a_row_that_happened_when_tables_have_no_days_is_refused_and_harms_no_other(
+    client: Client, folder: Path, year: int
+) -> None:
+    with pytest.raises(InvalidRequest, match="1 rows have a 'at' before the year 1678 or after 2261"):
+        client.push("latest", [{**ROW, "at": datetime(year, 12, 31, tzinfo=UTC), "seen": NOON}], key="first")
+    client.push("latest", [{**ROW, "at": datetime(1678, 1, 1, tzinfo=UTC)}], key="second")
+    client.push("latest", [{**ROW, "at": datetime(2261, 12, 31, tzinfo=UTC)}], key="third")
+
+    with open_project(folder, settings={"clock": NOON + HOUR}) as project:
+        assert [filled.view for filled in project.backfill(views=["latest"])] != []
 
 
 def test_what_can_not_be_pushed_is_refused_with_what_to_do(client: Client) -> None:

@@ -216,3 +216,9 @@ def test_a_day_says_too_little_to_be_given_to_a_row_as_the_time_it_was_known_at(
     daily = FrameSource("daily", columns={"at": DType.DATE, "seen": DType.DATE}, event_timestamp="at", known_at="seen")
 
     assert "'seen' (date) is missing" in reason(daily, entry(at="2024-03-10"))
+
+
+@pytest.mark.parametrize("moment", ["1677-12-31T23:59:59.999999", "2262-01-01T00:00:00", "9999-12-31T12:00:00"])
+def test_a_row_that_happened_when_tables_have_no_days_is_told(moment: str) -> None:
+    assert reason(VISITS, entry(at=moment, visitors="3")).startswith("'at' is ")
+    assert len(rows_of(VISITS, [entry(at="1678-01-01", visitors="3"), entry(at="2261-12-31", visitors="3")])[0]) == 2
