@@ -44,12 +44,17 @@ def _read(file: Path) -> Path | list[Mapping[str, Any]]:
         return file
     try:
         text = file.read_text(encoding="utf-8")
-        rows = [json.loads(line) for line in text.splitlines() if line] if file.suffix in _LINES else json.loads(text)
+        rows = _json_lines(text) if file.suffix in _LINES else json.loads(text)
     except (OSError, ValueError) as error:
         raise typer.BadParameter(f"{file} is not readable JSON: {error}", param_hint="FILE") from error
     if not isinstance(rows, Sequence) or not all(isinstance(row, dict) for row in rows):
         raise typer.BadParameter(f"{file} is not a list of objects", param_hint="FILE")
     return list(rows)
+
+
+def _json_lines(text: str) -> list[Any]:
+    """Not by `splitlines`, which takes characters for the end of a line that may stand in a text."""
+    return [json.loads(line) for line in text.split("\n") if line.strip()]
 
 
 def _text(result: PushResult) -> RenderableType:

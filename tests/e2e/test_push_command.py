@@ -55,3 +55,13 @@ def test_what_is_refused_ends_with_1_and_a_file_that_is_none_with_2(folder: Path
     assert (refused.code, wrong.code) == (1, 2)
     assert "'visitors' is 7.5, expected int64" in refused.err
     assert "is not readable JSON" in wrong.err
+
+
+def test_a_line_of_json_ends_with_its_newline_alone(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    shops = ["alma\u2028bella", "cora\x85dora"]
+    file.write_text("\n".join(json.dumps({**ROW, "shop": shop}, ensure_ascii=False) for shop in shops) + "\r\n")
+
+    answer = done("push", "latest", file, "--key", "first", "--project", folder, "--json").json
+
+    assert answer["feature_rows"] == 2
