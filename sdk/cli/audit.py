@@ -25,7 +25,9 @@ def audit(
     views: Annotated[list[str] | None, typer.Argument(metavar="[VIEW]…", help="Default: all applied views.")] = None,
     service: ServiceOption = None,
     model: ModelOption = None,
-    sample: Annotated[int, typer.Option(metavar="KEYS", min=1, help="How many keys of either side to compare.")] = 1000,
+    sample: Annotated[
+        int, typer.Option(metavar="KEYS", min=1, max=100_000, help="How many keys of either side to compare.")
+    ] = 1000,
 ) -> int:
     """Compare online values with the point-in-time answer at the moment up to which each view is online.
 

@@ -110,7 +110,13 @@ def test_an_audit_tells_views_that_are_not_online(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("customer_orders", "--service", "x"), ("--service", "x", "--model", "y@1"), ("--sample", "0")]
+    "arguments",
+    [
+        ("customer_orders", "--service", "x"),
+        ("--service", "x", "--model", "y@1"),
+        ("--sample", "0"),
+        ("--sample", "100001"),
+    ],
 )
 def test_an_audit_of_several_things_at_once_is_wrong_use(shop: Path, arguments: tuple[str, ...]) -> None:
     assert knownat("audit", *arguments, "--project", shop).code == 2
