@@ -23,6 +23,8 @@ from featurestore.ports.state import AppliedGraph, CatalogState
 
 MOST_KEPT = 1_024
 REFRESH_SECONDS = 1.0
+CLOSE_SECONDS = 2.0
+"""How long whoever closes waits for the background thread, which may wait for a database that does not answer."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -105,10 +107,10 @@ class PreparedLookups:
         return changed
 
     def close(self) -> None:
-        """End the background thread."""
+        """End the background thread. One that waits for the state ends with its answer."""
         self._closed.set()
         if self._watcher is not None:
-            self._watcher.join()
+            self._watcher.join(CLOSE_SECONDS)
 
     def version_of(self, model: str) -> str:
         """The model version that a name such as `fraud@champion` means now, as `fraud@3`."""

@@ -185,6 +185,7 @@ def test_a_refresh_may_run_while_others_look_up(catalog: MemoryCatalog, prepared
         refreshed.set()
         thread.join()
         sys.setswitchinterval(before)
+        lookups.close()
 
     assert not any(changes)
 
@@ -213,6 +214,41 @@ def test_while_the_state_can_not_be_read_lookups_go_on_with_what_they_know(
         away.is_away = False
         catalog.promote(graph("s1", "s3"), NOON, replacing=catalog.serial())
         wait_until(lambda: lookups.of(FIRST) is not before)
+
+
+def test_a_state_that_does_not_answer_holds_up_no_end(catalog: MemoryCatalog, prepared: Prepare) -> None:
+    hanging = HangingCatalog(catalog)
+    lookups = PreparedLookups(hanging, NoModels(), prepared, refresh_seconds=0.01)
+    lookups.of(FIRST)
+    hanging.may_answer.clear()
+    assert hanging.is_asked.wait(30)
+
+    closing_thread = threading.Thread(target=lookups.close)
+    closing_thread.start()
+    closing_thread.join(30)
+    ended = not closing_thread.is_alive()
+    hanging.may_answer.set()
+    closing_thread.join()
+
+    assert ended
+
+
+class HangingCatalog:
+    """A catalog whose database takes questions and does not answer them."""
+
+    def __init__(self, catalog: MemoryCatalog) -> None:
+        self._catalog = catalog
+        self.may_answer, self.is_asked = threading.Event(), threading.Event()
+        self.may_answer.set()
+
+    def serial(self) -> int | None:
+        if not self.may_answer.is_set():
+            self.is_asked.set()
+        self.may_answer.wait()
+        return self._catalog.serial()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._catalog, name)
 
 
 class AwayCatalog:
