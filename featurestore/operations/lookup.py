@@ -26,6 +26,8 @@ from featurestore.ports.online_store import AsyncOnlineReader, Key, OnlineReader
 from featurestore.spec.names import show_duration
 
 _MICROSECOND = timedelta(microseconds=1)
+_ANSWERED_AT_ONCE = 20_000
+"""Values that an event loop works on between two other lookups; more are worked on in a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ async def lookup_async(
     """As `lookup`, without holding the event loop up."""
     request = _Request.of(prepared, entities, asked)
     found = await store.read(request.reads) if request.reads else []
-    if not prepared.on_demand.by_engine:
+    if not prepared.on_demand.by_engine and request.rows * len(prepared.outputs) <= _ANSWERED_AT_ONCE:
         return request.answer(found)
     return await asyncio.to_thread(request.answer, found)
 

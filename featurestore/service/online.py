@@ -22,7 +22,7 @@ from featurestore.operations.entity_rows import Entities
 from featurestore.service import answers
 from featurestore.service.bodies import json_of
 from featurestore.service.metrics import ServiceMetrics
-from featurestore.service.online_answers import AnswerWriter, Include, answer_table
+from featurestore.service.online_answers import AnswerWriter, Include, answer_table, written
 from featurestore.service.served import ServedFeatures
 from featurestore.service.value_counts import value_counts
 from featurestore.service.wire import columns_of, moment_of, rows_of
@@ -151,8 +151,8 @@ async def _answer(request: Request, served: ServedFeatures, metrics: ServiceMetr
     if ARROW_STREAM in request.headers.get("accept", ""):
         table = await asyncio.to_thread(answer_table, answer, include)
         return Response(_arrow_stream(table), media_type=ARROW_STREAM)
-    written = writer.rows if asked.layout == "rows" else writer.columns
-    return Response(written(answer, include), media_type="application/json")
+    write = writer.rows if asked.layout == "rows" else writer.columns
+    return Response(await written(write, answer, include), media_type="application/json")
 
 
 def _asked(document: Any) -> _Asked:
@@ -175,5 +175,5 @@ def _arrow_stream(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
-    written: bytes = sink.getvalue().to_pybytes()
-    return written
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
