@@ -7,6 +7,7 @@ counted has a bounded number of names: routes, methods, views and statuses, neve
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -63,6 +64,7 @@ class ServiceMetrics:
             "knownat_serving_log_rows", "Sampled rows by what became of them.", ("outcome",), registry=registry
         )
         self._logged_before: dict[str, int] = {}
+        self._logged_lock = threading.Lock()
         self._seconds_of: dict[tuple[str, str, int], Histogram] = {}
         self._values_of: dict[tuple[str, str], Counter] = {}
 
@@ -90,10 +92,11 @@ class ServiceMetrics:
 
     def observe_log(self, log: ServingLog) -> None:
         """What became of the rows that this process has offered to its serving log so far."""
-        for outcome, count in (("logged", log.logged), ("dropped", log.dropped), ("failed", log.failed)):
-            if more := count - self._logged_before.get(outcome, 0):
-                self._logged_before[outcome] = count
-                self._logged.labels(outcome).inc(more)
+        with self._logged_lock:  # lookups and whoever reads the metrics look at it in threads of their own
+            for outcome, count in (("logged", log.logged), ("dropped", log.dropped), ("failed", log.failed)):
+                if more := count - self._logged_before.get(outcome, 0):
+                    self._logged_before[outcome] = count
+                    self._logged.labels(outcome).inc(more)
 
     def observe_error(self, error: KnownatError) -> None:
         if isinstance(error, _STORE_ERRORS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -192,3 +193,30 @@ class LoggedSoFar:
 
     def close(self) -> None:
         raise AssertionError
+
+
+def test_whoever_is_overtaken_while_looking_at_the_log_counts_nothing_twice() -> None:
+    metrics = ServiceMetrics()
+    log = OvertakingLog(metrics)
+
+    metrics.observe_log(log)
+    log.other.join()
+
+    assert 'knownat_serving_log_rows_total{outcome="logged"} 7.0' in metrics.text({}).decode()
+
+
+class OvertakingLog(LoggedSoFar):
+    """While the first who looks is told of five rows, another thread is told of seven."""
+
+    def __init__(self, metrics: ServiceMetrics) -> None:
+        self.other = threading.Thread(target=metrics.observe_log, args=[self])
+        self._is_first = True
+
+    @property
+    def logged(self) -> int:  # type: ignore[override]  # it is told to one after the other
+        if not self._is_first:
+            return 7
+        self._is_first = False
+        self.other.start()
+        self.other.join(0.2)
+        return 5
