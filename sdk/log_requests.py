@@ -32,7 +32,8 @@ class Skew:
     examples: int
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.examples, int) and 0 <= self.examples <= MOST_EXAMPLES):
+        is_number = isinstance(self.examples, int) and not isinstance(self.examples, bool)
+        if not (is_number and 0 <= self.examples <= MOST_EXAMPLES):
             raise InvalidRequest(f"examples is {self.examples!r:.80}, expected a number from 0 to {MOST_EXAMPLES}")
 
 

@@ -263,7 +263,12 @@ def utc(moment: datetime | None, *, what: str = "at") -> datetime | None:
         return None
     if not isinstance(moment, datetime):
         raise InvalidRequest(f"{what} is a datetime, got {moment!r:.80}")
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidRequest(
+            f"{what} is {moment.isoformat()}, which is no moment in UTC of the years 1 to 9999"
+        ) from error
 
 
 def nameable(text: object) -> bool:
@@ -272,7 +277,7 @@ def nameable(text: object) -> bool:
 
 
 def _check_sample(sample: object) -> None:
-    if not (isinstance(sample, int) and 1 <= sample <= MOST_AUDITED):
+    if not (isinstance(sample, int) and not isinstance(sample, bool) and 1 <= sample <= MOST_AUDITED):
         raise InvalidRequest(f"sample is {sample!r:.80}, expected a number of keys from 1 to {MOST_AUDITED}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sdk.errors import ServerFailed, ServerUnreachable, error_classes, restored_
 from tests.service.conftest import connected
 from tests.small_project import SPINE, SmallProject, small_project
 
+AFTER_ALL = datetime.max.replace(tzinfo=timezone(timedelta(hours=-5)))
 ALMA = [{"shop": "alma", "basket": 1.0}]
 
 Ask = Callable[[Client], object]
@@ -121,6 +123,16 @@ BAD: dict[str, tuple[Ask, type[KnownatError], str]] = {
     "unknown dataset": (lambda client: client.dataset("abcdefabcdef"), errors.UnknownName, "There is no dataset"),
     "dataset that can not be": (lambda client: client.rebuild("../x"), errors.InvalidReference, "a dataset's id"),
     "unknown view to audit": (lambda client: client.audit("shop"), errors.UnknownName, "no feature view 'shop'"),
+    "a moment after all others": (
+        lambda client: client.online(service="shops_v1", entities=ALMA, at=AFTER_ALL),
+        errors.InvalidRequest, "at is 9999-12-31T23:59:59.999999-05:00, which is no moment in UTC",
+    ),
+    "a sample that is true": (
+        lambda client: client.audit("shop_facts", sample=True), errors.InvalidRequest, "sample is True",
+    ),
+    "examples that are true": (
+        lambda client: client.skew(examples=True), errors.InvalidRequest, "examples is True",
+    ),
     "audit of nothing": (lambda client: client.audit("shop_facts", sample=0), errors.InvalidRequest, "from 1 to"),
     "unknown node": (lambda client: client.lineage("view:nosuch"), errors.UnknownName, "node in the lineage"),
     "bad alias": (
