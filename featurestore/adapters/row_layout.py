@@ -47,6 +47,9 @@ class RowLayout:
         self._columns = (*fixed, *self.rest)
         self._order = [self._columns.index(column) for column in columns]
         self._from_wire = [from_wire(column.dtype) for column in self._columns]
+        in_order = self._order == list(range(len(columns)))
+        self._is_plain = in_order and all(convert is None for convert in self._from_wire)
+        """Whether values stand in the table's order and are what they stand for, as those of most tables are."""
         null_bytes = -(-len(columns) // 8)
         self._no_nulls = {bytes(null_bytes), None}
         self._absent: Unpacked = (None,) * (_VALUES + len(columns))
@@ -83,6 +86,8 @@ class RowLayout:
         stored = columns[_VALUES:]
         if not self._no_nulls.issuperset(columns[_NULLS]):
             stored = _with_nulls(stored, columns[_NULLS])
+        if self._is_plain:
+            return stored
         values = [
             column if convert is None else [None if value is None else convert(value) for value in column]
             for column, convert in zip(stored, self._from_wire, strict=True)

@@ -41,9 +41,16 @@ class HttpClient:
         self._path = path
 
     def post(self, body: bytes) -> object:
-        self._connection.request("POST", self._path, body, {"content-type": "application/json"})
-        response = self._connection.getresponse()
+        try:
+            response = self._asked(body)
+        except ConnectionError:  # a server that replaces its workers now and then; connecting again counts
+            self._connection.close()
+            response = self._asked(body)
         content = response.read()
         if response.status != 200:
             raise RuntimeError(f"{response.status}: {content[:300]!r}")
         return json.loads(content)
+
+    def _asked(self, body: bytes) -> http.client.HTTPResponse:
+        self._connection.request("POST", self._path, body, {"content-type": "application/json"})
+        return self._connection.getresponse()
