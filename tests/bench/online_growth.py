@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from featurestore.adapters.redis_address import read_address
 from featurestore.adapters.redis_online import RedisOnlineStore
@@ -15,17 +17,20 @@ from featurestore.graph.arrow_types import arrow_schema
 from featurestore.graph.resolved import Column
 from featurestore.ports.online_store import FillRequest, OnlineTable, TableRead
 from featurestore.spec.dtypes import DType
+from sdk import open_project
 from tests.bench.online_project import NARROW, NOW
 from tests.bench.timed import REQUESTS, shown, timed
 from tests.redis_server import running_redis
 
 _ENTITIES = (10_000, 100_000, 1_000_000, 10_000_000)
 _BATCH = 50_000
+_VIEWS = (1, 100, 1_000)
+_USERS = 1_000
 _TIMES = (Column("event_timestamp", DType.TIMESTAMP), Column("known_at", DType.TIMESTAMP))
 
 
 def measure_online_growth(folder: Path) -> None:
-    del folder
+    _by_views(folder)
     print("\nreads of one key by the Redis store, by the number of entities it holds")
     columns = tuple(Column(f"value_{number}", DType.FLOAT64) for number in range(NARROW))
     table = OnlineTable("grown@00000000", (Column("user", DType.INT64),), columns)
@@ -45,6 +50,42 @@ def measure_online_growth(folder: Path) -> None:
                 used = int(client.info("memory")["used_memory"]) / entities
             print(f"  {entities:>10,} entities: {shown(seconds)}; {used:.0f} bytes each; written at {rate:,.0f} rows/s")
         store.close()
+
+
+def _by_views(folder: Path) -> None:
+    """The same lookup of one view, in catalogs of a few views and of many."""
+    print("\nlookups of one view by the SDK from Redis, by the number of views in the catalog")
+    with running_redis("--save", "", "--appendonly", "no") as server:
+        for views in _VIEWS:
+            project_folder = folder / f"views_{views}"
+            _write_views(project_folder, views)
+            with open_project(project_folder, settings={"online": {"url": server.url}}) as project:
+                for _ in project.apply():
+                    pass
+                for _ in project.materialize(views=["view_0"], until=NOW):
+                    pass
+                client = project.client
+                asked = [[{"user": n % _USERS}] for n in range(REQUESTS)]
+                seconds = timed(lambda n: client.online(features=["view_0:*"], entities=asked[n]), REQUESTS)
+            print(f"  {views:>10,} views: {shown(seconds)}", flush=True)
+
+
+def _write_views(folder: Path, views: int) -> None:
+    (folder / "data").mkdir(parents=True)
+    (folder / "definitions").mkdir()
+    moments = pa.array([NOW - timedelta(minutes=90)] * _USERS, pa.timestamp("us", tz="UTC"))
+    columns = {f"value_{number}": np.random.default_rng(number).normal(size=_USERS) for number in range(NARROW)}
+    pq.write_table(pa.table({"user": np.arange(_USERS), "happened": moments, **columns}), folder / "data/rows.parquet")
+    names = list(columns)
+    lines = [
+        "import featurestore as fs",
+        'user = fs.Entity("user", join_keys={"user": fs.Int64})',
+        'rows = fs.ParquetSource("rows", path="rows.parquet", event_timestamp="happened")',
+        *(f'v{n} = fs.FeatureView("view_{n}", entity=user, source=rows, features={names})' for n in range(views)),
+        "",
+    ]
+    (folder / "definitions" / "bench.py").write_text("\n".join(lines))
+    (folder / "knownat.toml").write_text(f'name = "views{views}"\nclock = "{NOW.isoformat()}"\n')
 
 
 def _schema(table: OnlineTable) -> pa.Schema:
