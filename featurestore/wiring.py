@@ -166,7 +166,10 @@ def open_stream(settings: Settings, member: Membership) -> RedisStream:
         claim_after=timedelta(seconds=wanted.claim_seconds),
         timeout=timedelta(seconds=wanted.timeout_seconds),
     )
-    return RedisStream(url, member, pace)
+    address = read_address(url, _tls_files(settings) if url.startswith("rediss") else None)
+    if address.is_cluster:
+        raise SettingsError("Streams are read from one Redis, not from a cluster: set KNOWNAT_STREAMS__URL to it.")
+    return RedisStream(address, member, pace)
 
 
 def served_features(store: FeatureStore) -> ServedFeatures:

@@ -15,12 +15,11 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, NoPermissionError, OutOfMemoryError, RedisError, ResponseError
-from redis.retry import Retry
 
-from featurestore.errors import InvalidRequest, SettingsError, StoreCorrupted, StoreRefused, StoreUnavailable
+from featurestore.adapters.redis_address import RedisAddress
+from featurestore.adapters.redis_connections import thread_pool, within
+from featurestore.errors import InvalidRequest, StoreCorrupted, StoreRefused, StoreUnavailable
 from featurestore.ports.entries import BEFORE_ALL, Entry, EntryId, EntrySpans, Gap, Span
 from featurestore.ports.stream import Delivery, Rejected, StreamProgress
 
@@ -30,6 +29,8 @@ REJECTED = ":rejected"
 """What the stream of rejected entries is called, after the name of the stream they came from."""
 
 _OLDEST_SERVER = 7
+_GROUP_IS_GONE = ("NOGROUP", "no such key", "UNBLOCKED")
+"""How Redis says it, the last to somebody who was waiting for entries."""
 _MOST_FIELDS = 1_000
 """Of an entry that is put aside. A script can pass on no more than some thousands of texts."""
 
@@ -62,16 +63,15 @@ class Pace:
 
 
 class RedisStream:
-    """A Stream in the Redis at `url`. Raises SettingsError when the URL is not one."""
+    """A Stream in the one Redis at `address`."""
 
-    def __init__(self, url: str, member: Membership, pace: Pace) -> None:
+    def __init__(self, address: RedisAddress, member: Membership, pace: Pace) -> None:
         self._member = member
         self._pace = pace
-        seconds = pace.timeout.total_seconds()
         # One retry replaces a pooled connection that a restart broke, for what can be said twice.
-        self._commands = _client(url, seconds, retries=1)
-        self._reads = _client(url, seconds + max(pace.wait, pace.gather).total_seconds(), retries=0)
-        self._address = _address(self._reads)
+        self._commands = Redis.from_pool(thread_pool(address, retries=1))
+        self._reads = Redis.from_pool(thread_pool(address))
+        self._address = address.name
         self._put_aside = self._commands.register_script(_PUT_ASIDE)
         self._group_is_known = False
         self._claim_from = str(BEFORE_ALL)
@@ -144,7 +144,8 @@ class RedisStream:
         answer = self._in_group(
             lambda: self._reads.xreadgroup(
                 member.group, member.consumer, {member.stream: ">"}, count=most, block=milliseconds
-            )
+            ),
+            wait,
         )
         return _entries(answer)
 
@@ -174,16 +175,17 @@ class RedisStream:
             raise ResponseError("NOGROUP")
         return answer
 
-    def _in_group(self, ask: Callable[[], T]) -> T:
-        with self._translated_errors():
+    def _in_group(self, ask: Callable[[], T], waits: timedelta = timedelta(0)) -> T:
+        """The answer. `waits`: how long Redis itself may wait before it gives one."""
+        with self._translated_errors(waits):
             if not self._group_is_known:
                 self._join()
             try:
                 return ask()
             except ResponseError as error:
-                if not any(told in str(error) for told in ("NOGROUP", "no such key")):
+                if not any(told in str(error) for told in _GROUP_IS_GONE):
                     raise
-                self._join()  # a restart may have lost it
+                self._join()  # a restart may have lost it, or somebody has deleted the stream
                 return ask()
 
     def _join(self) -> None:
@@ -214,10 +216,12 @@ class RedisStream:
             )
 
     @contextmanager
-    def _translated_errors(self) -> Iterator[None]:
+    def _translated_errors(self, waits: timedelta = timedelta(0)) -> Iterator[None]:
+        """What is asked in the block has one deadline, all in all."""
         member = self._member
         try:
-            yield
+            with within((self._pace.timeout + waits).total_seconds()):
+                yield
         except OutOfMemoryError as error:
             raise StoreRefused(
                 f"Redis at {self._address} is full (maxmemory) and takes nothing more, such as entries that are put "
@@ -262,29 +266,3 @@ def _entry(name: bytes, fields: Mapping[bytes, bytes] | None) -> Entry:
 
 def _id(name: bytes) -> EntryId:
     return EntryId.parse(name.decode())
-
-
-def _client(url: str, timeout_seconds: float, *, retries: int) -> Redis:
-    """Connects when first used. redis-py's own defaults take seconds to notice an outage; these fail in time."""
-    try:
-        return Redis.from_url(
-            url,
-            socket_timeout=timeout_seconds,
-            socket_connect_timeout=timeout_seconds,
-            retry=Retry(NoBackoff(), retries, supported_errors=(RedisConnectionError,)),
-            protocol=2,
-        )
-    except (ValueError, TypeError, RedisError):
-        # Without the cause: the parser's messages quote parts of the URL, where the password may be.
-        raise SettingsError(
-            "The URL of the streams' Redis can not be read. Expected redis://, rediss:// or unix://, for instance "
-            "redis://user:password@host:6379/0, with special characters of the password percent-encoded."
-        ) from None
-
-
-def _address(client: Redis) -> str:
-    """Where the server is, for messages: without user and password."""
-    options = client.connection_pool.connection_kwargs
-    return (
-        str(options["path"]) if "path" in options else f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
-    )

@@ -11,6 +11,7 @@ import pytest
 from redis import Redis
 
 from featurestore.adapters.memory_stream import MemoryEntries, MemoryStream
+from featurestore.adapters.redis_address import read_address
 from featurestore.adapters.redis_stream import Membership, Pace, RedisStream
 from featurestore.ports.entries import BEFORE_ALL, EntryId, EntrySpans, Gap, Span
 from featurestore.ports.stream import Delivery, Rejected, Stream
@@ -63,7 +64,7 @@ class RedisWorld:
     def member(self, consumer: str, *, group: str = "group", claim_after: timedelta = NEVER) -> Stream:
         soon = timedelta(milliseconds=50)
         pace = Pace(wait=soon, gather=soon, claim_after=claim_after, timeout=timedelta(seconds=10))
-        self._opened.append(RedisStream(self._url, Membership(self._stream, group, consumer), pace))
+        self._opened.append(RedisStream(read_address(self._url), Membership(self._stream, group, consumer), pace))
         return self._opened[-1]
 
     def add(self, **fields: str) -> EntryId:

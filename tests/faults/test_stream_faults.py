@@ -5,11 +5,14 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
+from time import sleep
 
 import pytest
 
+from featurestore.adapters.redis_address import read_address
 from featurestore.adapters.redis_stream import Membership, Pace, RedisStream
 from featurestore.errors import InvalidRequest, SettingsError, StoreCorrupted, StoreRefused, StoreUnavailable
 from featurestore.ports.entries import BEFORE_ALL, Entry, EntryId, Gap
@@ -31,7 +34,7 @@ def server() -> Iterator[RedisServer]:
 def opened(url: str, *, timeout_seconds: float = 10) -> closing[RedisStream]:
     timeout = timedelta(seconds=timeout_seconds)
     pace = Pace(wait=PACE.wait, gather=PACE.gather, claim_after=timedelta(0), timeout=timeout)
-    return closing(RedisStream(url, Membership(STREAM, "group", "consumer"), pace))
+    return closing(RedisStream(read_address(url), Membership(STREAM, "group", "consumer"), pace))
 
 
 def add(server: RedisServer, *texts: str) -> None:
@@ -207,3 +210,18 @@ def test_a_url_that_can_not_be_read_is_a_settings_error_that_does_not_repeat_it(
 
     assert "hun" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_a_stream_that_is_deleted_while_it_is_waited_for_is_waited_for_again(server: RedisServer) -> None:
+    patient = Pace(wait=timedelta(seconds=5), gather=PACE.gather)
+    reader = RedisStream(read_address(server.url), Membership(STREAM, "group", "consumer"), patient)
+    with closing(reader), server.client() as client, ThreadPoolExecutor(1) as pool:
+        add(server, "first")
+        reader.read(10)
+        waiting = pool.submit(reader.read, 10)
+        while not int(client.info("clients")["blocked_clients"]):
+            sleep(0.01)
+        client.delete(STREAM)
+        add(server, "second")
+
+        assert [entry.fields for entry in waiting.result(20).entries] == [{b"text": b"second"}]
