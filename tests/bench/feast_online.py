@@ -9,7 +9,6 @@ import json
 import subprocess
 import sys
 import time
-import urllib.request
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConf
 from feast.types import Float64, Int64
 
 from tests.bench.online_project import NOW, SHAPES, Shape
-from tests.bench.timed import REQUESTS, HttpClient, timed
+from tests.bench.timed import REQUESTS, HttpClient, timed, wait_for
 
 _FEW = 1_000
 """Of requests that take tens of milliseconds."""
@@ -85,7 +84,7 @@ def _served(folder: Path, entities: int) -> list[dict[str, object]]:
     command.append("--no-access-log")
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        _wait("http://127.0.0.1:6599/health")
+        wait_for("http://127.0.0.1:6599/health")
         return [_http(shape, entities) for shape in SHAPES]
     finally:
         server.terminate()
@@ -100,18 +99,6 @@ def _http(shape: Shape, entities: int) -> dict[str, object]:
         for users in shape.asked(count, entities)
     ]
     return {"what": f"HTTP, {shape.label}", "seconds": timed(lambda n: client.post(bodies[n]), count)}
-
-
-def _wait(address: str) -> None:
-    give_up = time.monotonic() + 120
-    while True:
-        try:
-            with urllib.request.urlopen(address, timeout=1):  # noqa: S310 - the server that was just started
-                return
-        except OSError:
-            if time.monotonic() > give_up:
-                raise
-            time.sleep(0.2)
 
 
 if __name__ == "__main__":

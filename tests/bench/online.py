@@ -7,8 +7,6 @@ import os
 import struct
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +18,7 @@ import redis
 from sdk import open_project
 from sdk.project import Project
 from tests.bench.online_project import NARROW, NOW, SHAPES, VIEWS, WIDE, Shape, write_online_project
-from tests.bench.timed import REQUESTS, HttpClient, shown, timed
+from tests.bench.timed import REQUESTS, HttpClient, shown, timed, wait_for
 from tests.redis_server import RedisServer, free_port, running_redis
 
 ENTITIES = 100_000
@@ -178,23 +176,11 @@ def serving(folder: Path, server: RedisServer, workers: int) -> Iterator[tuple[s
     environment = os.environ | {"KNOWNAT_ONLINE__URL": server.url, "KNOWNAT_ONLINE__TIMEOUT_SECONDS": "5"}
     process = subprocess.Popen(command, cwd=_ROOT, env=environment, stderr=subprocess.DEVNULL)
     try:
-        _wait(f"http://127.0.0.1:{port}/health/ready")
+        wait_for(f"http://127.0.0.1:{port}/health/ready")
         yield process, port
     finally:
         process.terminate()
         process.wait(timeout=30)
-
-
-def _wait(address: str) -> None:
-    give_up = time.monotonic() + 60
-    while True:
-        try:
-            with urllib.request.urlopen(address, timeout=1):  # noqa: S310 - the server that was just started
-                return
-        except OSError:
-            if time.monotonic() > give_up:
-                raise
-            time.sleep(0.1)
 
 
 def _resident(process: int) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import http.client
 import json
+import time
+import urllib.request
 from collections.abc import Callable
 from statistics import median
 from time import perf_counter
@@ -54,3 +56,16 @@ class HttpClient:
     def _asked(self, body: bytes) -> http.client.HTTPResponse:
         self._connection.request("POST", self._path, body, {"content-type": "application/json"})
         return self._connection.getresponse()
+
+
+def wait_for(address: str) -> None:
+    """Until what was just started answers there."""
+    give_up = time.monotonic() + 120
+    while True:
+        try:
+            with urllib.request.urlopen(address, timeout=1):  # noqa: S310 - of this benchmark's own
+                return
+        except OSError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.1)
