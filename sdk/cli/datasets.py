@@ -22,6 +22,8 @@ from sdk.cli.invocation import (
 from sdk.cli.output import lines, table
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from sdk.results import KnownReport, TrainingSet
 
 app = typer.Typer(invoke_without_command=True)
@@ -80,18 +82,7 @@ def training_set(
             else None
         )
         data |= {"known": known} if known else {}
-    call.output.answer(
-        data,
-        lambda: lines(
-            f"dataset  {made.id}",
-            f"rows     {made.rows:,}",
-            f"sha256   {made.sha256}",
-            *(f"warning  {warning}" for warning in made.warnings),
-            *([f"written  {out}"] if out else []),
-            *(_known_lines(known) if known else []),
-            f"Next: knownat rebuild {made.id[:12]}, or knownat register NAME FILE --dataset {made.id[:12]}",
-        ),
-    )
+    call.output.answer(data, lambda: _pulled_text(made, out, known))
 
 
 @client_command
@@ -116,6 +107,18 @@ def _told(made: TrainingSet) -> dict[str, object]:
     return {
         "id": made.id, "rows": made.rows, "sha256": made.sha256, "as_served": as_served, "warnings": made.warnings
     }  # fmt: skip
+
+
+def _pulled_text(made: TrainingSet, out: Path | None, known: KnownReport | None) -> RenderableType:
+    return lines(
+        f"dataset  {made.id}",
+        f"rows     {made.rows:,}",
+        f"sha256   {made.sha256}",
+        *(f"warning  {warning}" for warning in made.warnings),
+        *([f"written  {out}"] if out else []),
+        *(_known_lines(known) if known else []),
+        f"Next: knownat rebuild {made.id[:12]}, or knownat register NAME FILE --dataset {made.id[:12]}",
+    )
 
 
 def _known_lines(known: KnownReport) -> list[str]:

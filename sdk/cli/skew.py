@@ -113,8 +113,8 @@ def _next(found: SkewResult) -> list[RenderableType]:
         return []
     return [
         lines(
-            f"Up to {ahead:,} rows are later than what is filled offline: they can be compared after the next "
-            "`knownat backfill`."
+            f"Up to {ahead:,} rows are later than what is filled offline: they can be compared after the hour "
+            "is over and `knownat run --due` has run."
         )
     ]
 
