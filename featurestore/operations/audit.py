@@ -19,7 +19,6 @@ from featurestore.operations.audit_report import (
     AuditState,
     Difference,
     ViewAudit,
-    forgets_too_soon,
     notes,
 )
 from featurestore.operations.causes import Answered, Cause, RowEvidence, ValueCompared, verdict
@@ -86,7 +85,7 @@ def _audited(
 
 def _answers(view: ResolvedView, comparison: _Comparison) -> bool:
     """Whether lookups of the view are answered from what is online."""
-    return comparison.held.table == view.table and not forgets_too_soon(view, comparison.case.filled)
+    return comparison.held.table == view.table and comparison.case.filled.keeps_for(view.ttl)
 
 
 def _offline_to(view: ResolvedView, offline: OfflineSide) -> datetime | None:

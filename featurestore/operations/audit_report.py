@@ -93,11 +93,6 @@ class AuditReport:
         return all(view.equal for view in self.views)
 
 
-def forgets_too_soon(view: ResolvedView, filled: Filled) -> bool:
-    """Whether the store may have let rows go that still count: a lookup refuses such a view."""
-    return filled.keeps is not None and (view.ttl is None or view.ttl > filled.keeps)
-
-
 def notes(
     asked: ResolvedView, online: tuple[ResolvedView, Filled] | None, offline_to: datetime | None, *, left_out: int
 ) -> Iterable[str]:
@@ -113,7 +108,7 @@ def notes(
     held, filled = online
     if held.table != asked.table:
         yield f"Online is {held.table}, another definition; asked for is {asked.table}: {materialize} puts it there."
-    elif forgets_too_soon(asked, filled):
+    elif not filled.keeps_for(asked.ttl):
         yield (
             f"{asked.name} was copied with a shorter TTL, so lookups are refused until {materialize} has copied it "
             "again."

@@ -223,7 +223,7 @@ def _check_filled(use: PreparedUse, answer: TableRows, asked: Asked) -> None:
         raise NotMaterialized(
             f"View '{use.name}' ({use.table.name}) is not in the online store. Run `knownat materialize`."
         )
-    if filled.keeps is not None and (use.ttl is None or use.ttl > filled.keeps):
+    if not filled.keeps_for(use.ttl):
         raise NotMaterialized(
             f"View '{use.name}' ({use.table.name}) was copied into the online store with a shorter TTL, so rows that "
             "count now may be gone from it. Run `knownat materialize`."

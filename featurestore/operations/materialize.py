@@ -69,7 +69,8 @@ def materialize(
     # Read before the rows: a fill that is recorded after this is copied by the next run, whatever this one saw of it.
     coverage = offline.coverage.coverage(view.table)
     until = _reachable(view, max(request.until, marker or request.until), coverage)
-    since = None if request.full or _forgets_too_soon(view, filled) else _resume_from(view, last, marker, coverage)
+    is_whole = filled is None or filled.keeps_for(view.ttl)
+    since = None if request.full or not is_whole else _resume_from(view, last, marker, coverage)
     if since is not None and last is not None and _lost_rows(view, last.version, coverage, offline):
         since = None
     # Only rows that were pushed are in a table before it is filled so far: they are online as soon as they are visible.
@@ -166,13 +167,6 @@ def _resume_from(
         return None
     refilled = [answers_until(view, fill.interval.start) for fill in coverage.fills if fill.version > last.version]
     return min([last.filled_to, *refilled])
-
-
-def _forgets_too_soon(view: ResolvedView, filled: Filled | None) -> bool:
-    """Whether rows that count now may be gone, because they were copied with a shorter TTL."""
-    if filled is None or filled.keeps is None:
-        return False
-    return view.ttl is None or view.ttl > filled.keeps
 
 
 def _lost_rows(view: ResolvedView, version: int, coverage: Coverage, offline: OfflineSide) -> bool:

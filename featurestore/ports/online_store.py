@@ -44,6 +44,10 @@ class Filled:
     to: datetime
     keeps: timedelta | None = None
 
+    def keeps_for(self, ttl: timedelta | None) -> bool:
+        """Whether every row that counts by this TTL is still there."""
+        return self.keeps is None or (ttl is not None and ttl <= self.keeps)
+
 
 @dataclass(frozen=True, slots=True)
 class OnlineRow:
