@@ -130,13 +130,22 @@ def _rows(source: SqlSource) -> exp.Expr:
     """The source as a table expression: what its author wrote, read as one SELECT and nothing else."""
     try:
         if source.table is not None:
-            return exp.alias_(exp.to_table(source.table, dialect=_DIALECT), _ROWS, quoted=True, table=True)
+            table = exp.to_table(source.table, dialect=_DIALECT).transform(_as_name)
+            return exp.alias_(table, _ROWS, quoted=True, table=True)
         trees = parse(source.query or "", dialect=_DIALECT)
     except SqlglotError as error:
         raise SourceError(f"source '{source.name}' is not SQL: {str(error).splitlines()[0]}") from error
     if len(trees) != 1 or not isinstance(trees[0], exp.Query):
         raise SourceError(f"source '{source.name}': query= is one SELECT, and this is something else")
     return trees[0].subquery(_ROWS)
+
+
+def _as_name(node: exp.Expr) -> exp.Expr:
+    """A name as PostgreSQL reads it, quoted so that none is a word of SQL: `user` would be whoever is connected."""
+    if not isinstance(node, exp.Identifier) or node.args.get("quoted"):
+        return node
+    plain = "".join(letter.lower() if letter.isascii() else letter for letter in node.name)
+    return exp.to_identifier(plain if node.name.isidentifier() else node.name, quoted=True)
 
 
 def _statistics(source: SqlSource, schema: pa.Schema, *, by_day: bool) -> exp.Select:

@@ -10,7 +10,13 @@ from sqlglot import exp
 from featurestore.errors import Problem, UnknownName, suggestion
 from featurestore.graph.fingerprint import fingerprint, key_identity
 from featurestore.graph.resolved import Column, Graph, ResolvedOnDemand, ResolvedView, ServiceEntry, ViewUse
-from featurestore.graph.sql_text import UnreadableSql, canonical_sql, parse_reference_expression
+from featurestore.graph.sql_text import (
+    UnreadableSql,
+    canonical_sql,
+    constants_hint,
+    parse_reference_expression,
+    quoting_hint,
+)
 from featurestore.spec.declarations import Declarations
 from featurestore.spec.dtypes import DType
 from featurestore.spec.feature_service import FeatureService
@@ -79,10 +85,13 @@ def _selections(declarations: Declarations) -> list[ViewSelection]:
 
 
 def _draft(feature: OnDemandFeature, views: Mapping[str, ResolvedView]) -> DraftOnDemand:
-    tree, references = parse_reference_expression(feature.expression)
+    inputs = dict(feature.inputs)
+    try:
+        tree, references = parse_reference_expression(feature.expression)
+    except UnreadableSql as error:
+        raise UnreadableSql(f"{error}{quoting_hint(feature.expression, inputs)}") from error
     if tree.find(exp.AggFunc, exp.Window):
         raise UnreadableSql("an on-demand feature is computed row by row: it can not aggregate")
-    inputs = dict(feature.inputs)
     read = [_reference(text, views) for text in references]
     columns = {reference.column: dtype for reference, dtype, _ in read}
     for column in list(tree.find_all(exp.Column)):
@@ -93,6 +102,8 @@ def _draft(feature: OnDemandFeature, views: Mapping[str, ResolvedView]) -> Draft
         else:
             hint = suggestion(column.name, [*inputs, *views])
             raise UnreadableSql(f"'{column.name}' is neither one of its inputs nor a reference view:feature. {hint}")
+    if hint := constants_hint(feature.expression, inputs.keys() - columns.keys()):
+        raise UnreadableSql(f"it does not read an input that stands in it{hint}")
     if isinstance(tree, exp.Column):
         raise UnreadableSql("it only repeats a column: name the feature itself in the service")
     expression = canonical_sql(tree)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlglot import ErrorLevel, exp, parse, parse_one
 from sqlglot.dialects import DuckDB
 from sqlglot.errors import SqlglotError
@@ -27,6 +29,7 @@ _VOLATILE = (
 _VOLATILE_NAMES = {"now", "get_current_timestamp", "transaction_timestamp", "nextval", "setseed", "current_setting"}
 _MAX_LENGTH = 100_000
 _OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE}
+_QUOTED = {TokenType.IDENTIFIER, TokenType.STRING}
 _CLOSING = {TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType.END}
 
 
@@ -82,6 +85,37 @@ def parse_reference_expression(text: str) -> tuple[exp.Expr, tuple[str, ...]]:
             index += 1
     pieces.append(text[position:])
     return parse_expression("".join(pieces)), tuple(dict.fromkeys(references))
+
+
+def quoting_hint(text: str, names: Iterable[str]) -> str:
+    """What to write instead where some of `names` stand in the text and are words of SQL there, not columns; else
+    nothing."""
+    return _hint(name for name in _bare(text, names) if not isinstance(_alone(name), exp.Column))
+
+
+def constants_hint(text: str, names: Iterable[str]) -> str:
+    """As `quoting_hint`, of those names alone that are a value by themselves: `true`, `current_date`."""
+    return _hint(name for name in _bare(text, names) if not isinstance(_alone(name), exp.Column | None))
+
+
+def _bare(text: str, names: Iterable[str]) -> list[str]:
+    try:
+        bare = {token.text.lower() for token in _tokens(text) if token.token_type not in _QUOTED}
+    except UnreadableSql:
+        return []
+    return sorted(name for name in names if name.lower() in bare)
+
+
+def _alone(word: str) -> exp.Expr | None:
+    try:
+        return parse_expression(word)
+    except UnreadableSql:
+        return None
+
+
+def _hint(words: Iterable[str]) -> str:
+    written = ", ".join(f'"{word}"' for word in words)
+    return f"; in an expression, a column whose name is a word of SQL is quoted: {written}" if written else ""
 
 
 def canonical_sql(tree: exp.Expr) -> str:

@@ -7,7 +7,7 @@ the feature that uses it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -20,7 +20,14 @@ from sqlglot.optimizer.scope import traverse_scope
 from featurestore.errors import Problem, suggestion
 from featurestore.graph.arrow_types import is_moment
 from featurestore.graph.resolved import WindowOf
-from featurestore.graph.sql_text import DIALECT, UnreadableSql, canonical_sql, parse_expression, parse_query
+from featurestore.graph.sql_text import (
+    DIALECT,
+    UnreadableSql,
+    canonical_sql,
+    parse_expression,
+    parse_query,
+    quoting_hint,
+)
 from featurestore.graph.upstream_view import Readable, UpstreamView
 from featurestore.spec.aggregate import Aggregate, Feature, Function
 from featurestore.spec.feature_view import FeatureView
@@ -69,6 +76,8 @@ class WrittenView:
     """`base` yields the rows; `columns` are the keys, both times, then the values, all over the base's columns."""
 
     base: exp.Query
+    offered: tuple[str, ...]
+    """The columns of the base rows."""
     sources: tuple[Readable, ...]
     delay: timedelta | None
     """How long after it happened a row is known; None where each row says it itself."""
@@ -82,16 +91,18 @@ def read_view(view: FeatureView, sources: Mapping[str, Readable], schemas: Mappi
     tells what else is wrong."""
     base = _base(view)
     used = tuple(sources[name] for name in tables(base) if name in sources and name in schemas)
-    inputs = _inputs(view)
+    offered = offered_columns(base, schemas)
+    aggregated = [(one, _aggregated(one, offered)) for one in view.features if isinstance(one, Aggregate)]
+    inputs = _inputs(aggregated)
     if view.is_windowed:
         values = tuple(entry.column for entry in inputs)
-        features = _windowed_features(view, inputs)
+        features = _windowed_features(aggregated, inputs)
     else:
-        values = _row_values(view, base, schemas)
+        values = _row_values(view, base, schemas, offered)
         features = tuple(WrittenFeature(column.name, column.name) for column in values)
-    keys = tuple(WrittenColumn(key, exp.column(key), declared_at=view.declared_at) for key in _keys(view))
-    delay = _delay(view, used, offered_columns(base, schemas))
-    return WrittenView(base, used, delay, (*keys, *_times(view, delay), *values), inputs, features)
+    keys = tuple(WrittenColumn(key, _named(key), declared_at=view.declared_at) for key in _keys(view))
+    delay = _delay(view, used, offered)
+    return WrittenView(base, offered, used, delay, (*keys, *_times(view, delay), *values), inputs, features)
 
 
 def view_problems(
@@ -114,7 +125,7 @@ def view_problems(
     yield from _known_at_problems(view, written)
     if not unknown and len(written.sources) == len(tables(written.base)):
         yield from _name_problems(view, written)
-        yield from _column_problems(view, written, offered_columns(written.base, schemas))
+        yield from _column_problems(view, written)
 
 
 def tables(base: exp.Query) -> tuple[str, ...]:
@@ -146,7 +157,7 @@ def offered_columns(base: exp.Query, schemas: Mapping[str, pa.Schema]) -> tuple[
 
 def _base(view: FeatureView) -> exp.Query:
     if view.source is not None:
-        return exp.select("*").from_(exp.to_table(view.source.name, dialect=DIALECT))
+        return exp.select("*").from_(exp.Table(this=exp.to_identifier(view.source.name)))
     return parse_query(view.sql or "")
 
 
@@ -184,10 +195,12 @@ def _plus(moment: exp.Expr, delay: timedelta) -> exp.Expr:
     return exp.Add(this=moment.copy(), expression=exp.Interval(this=seconds, unit=exp.var("SECOND")))
 
 
-def _row_values(view: FeatureView, base: exp.Query, schemas: Mapping[str, pa.Schema]) -> tuple[WrittenColumn, ...]:
+def _row_values(
+    view: FeatureView, base: exp.Query, schemas: Mapping[str, pa.Schema], offered: tuple[str, ...]
+) -> tuple[WrittenColumn, ...]:
     if view.features:
         return tuple(
-            WrittenColumn(feature.name, _expression(feature.name, feature.expression), declared_at=feature.declared_at)
+            WrittenColumn(feature.name, _value(feature, offered), declared_at=feature.declared_at)
             for feature in view.features
             if isinstance(feature, Feature)
         )
@@ -196,16 +209,15 @@ def _row_values(view: FeatureView, base: exp.Query, schemas: Mapping[str, pa.Sch
     left_out = {name.lower() for name in (*_keys(view), EVENT_TIMESTAMP, KNOWN_AT)}
     return tuple(
         WrittenColumn(name, exp.column(name, quoted=True), declared_at=view.declared_at)
-        for name in offered_columns(base, schemas)
+        for name in offered
         if name and name.lower() not in left_out
     )
 
 
-def _inputs(view: FeatureView) -> tuple[WrittenInput, ...]:
+def _inputs(aggregated: Iterable[tuple[Aggregate, WrittenColumn]]) -> tuple[WrittenInput, ...]:
     """One input for each distinct expression and filter, named by their canonical order: not by how they are listed."""
     found: dict[tuple[str, str], tuple[WrittenColumn, list[Aggregate]]] = {}
-    for aggregate in _aggregates(view):
-        column = _aggregated(aggregate)
+    for aggregate, column in aggregated:
         found.setdefault(_identity(column), (column, []))[1].append(aggregate)
     return tuple(
         WrittenInput(
@@ -217,38 +229,62 @@ def _inputs(view: FeatureView) -> tuple[WrittenInput, ...]:
     )
 
 
-def _windowed_features(view: FeatureView, inputs: tuple[WrittenInput, ...]) -> tuple[WrittenFeature, ...]:
+def _windowed_features(
+    aggregated: Iterable[tuple[Aggregate, WrittenColumn]], inputs: tuple[WrittenInput, ...]
+) -> tuple[WrittenFeature, ...]:
     names = {_identity(entry.column): entry.column.name for entry in inputs}
     return tuple(
         WrittenFeature(
             name, source, WindowOf(source, aggregate.function, window, aggregate.parameter), aggregate.description
         )
-        for aggregate in _aggregates(view)
-        for source in [names[_identity(_aggregated(aggregate))]]
+        for aggregate, column in aggregated
+        for source in [names[_identity(column)]]
         for name, window in zip(aggregate.feature_names, aggregate.windows, strict=True)
     )
 
 
-def _aggregates(view: FeatureView) -> list[Aggregate]:
-    return [feature for feature in view.features if isinstance(feature, Aggregate)]
-
-
-def _aggregated(aggregate: Aggregate) -> WrittenColumn:
+def _aggregated(aggregate: Aggregate, offered: tuple[str, ...]) -> WrittenColumn:
     counts_rows = aggregate.expression == "*"
-    value = exp.true() if counts_rows else _expression(aggregate.name, aggregate.expression)
-    where = None if aggregate.where is None else _expression(aggregate.name, aggregate.where)
+    value = exp.true() if counts_rows else _written(aggregate.name, aggregate.expression, offered)
+    where = None if aggregate.where is None else _written(aggregate.name, aggregate.where, offered)
     return WrittenColumn(aggregate.name, value, where, aggregate.declared_at)
 
 
-def _expression(name: str, text: str) -> exp.Expr:
+def _value(feature: Feature, offered: tuple[str, ...]) -> exp.Expr:
+    if feature.expression == feature.name:
+        return _named(feature.name)
+    return _written(feature.name, feature.expression, offered)
+
+
+def _written(name: str, text: str, offered: tuple[str, ...]) -> exp.Expr:
+    """A text that is the plain name of a column is that column, whatever else it means in SQL. Another name of a column
+    (`net amount`) is one where it can be nothing else. All other text is SQL."""
+    known = {column.lower() for column in offered}
+    if text.lower() in known and (text.isidentifier() or not _reads_only(text, known)):
+        return _named(text)
     try:
         tree = parse_expression(text)
     except UnreadableSql as error:
-        raise UnreadableSql(f"feature '{name}': {_shown(text)}: {error}") from error
+        hint = quoting_hint(text, offered)
+        raise UnreadableSql(f"feature '{name}': {_shown(text)}: {error}{hint}") from error
     if tree.find(exp.AggFunc, exp.Window):
         what = f"feature '{name}': {_shown(text)} aggregates"
         raise UnreadableSql(f"{what}; declare an Aggregate, or write sql= for the view")
     return tree
+
+
+def _reads_only(text: str, known: set[str]) -> bool:
+    """Whether the text is an expression over known columns."""
+    try:
+        read = parse_expression(text).find_all(exp.Column)
+    except UnreadableSql:
+        return False
+    return all(column.name.lower() in known and not column.table for column in read)
+
+
+def _named(column: str) -> exp.Expr:
+    """The column of that name: as an identifier, which is never read as a word of SQL."""
+    return exp.Column(this=exp.Identifier(this=column, quoted=not column.isidentifier()))
 
 
 def _shown(text: str) -> str:
@@ -331,8 +367,8 @@ def _hidden_source_problems(
             yield Problem(view.declared_at, what, "rename it in WITH")
 
 
-def _column_problems(view: FeatureView, written: WrittenView, offered: tuple[str, ...]) -> Iterator[Problem]:
-    known = {name.lower() for name in offered}
+def _column_problems(view: FeatureView, written: WrittenView) -> Iterator[Problem]:
+    known = {name.lower() for name in written.offered}
     # A source's own times have been checked with it, and a delay is added to a time that is checked by itself.
     checked = {EVENT_TIMESTAMP, KNOWN_AT} if view.source else {KNOWN_AT} if written.delay is not None else set()
     for column in written.columns:
@@ -344,4 +380,4 @@ def _column_problems(view: FeatureView, written: WrittenView, offered: tuple[str
                     reader = f"'{column.written_as or column.name}' of view '{view.name}'"
                     shown = ".".join(part.name for part in reference.parts)
                     what = f"{reader} reads column '{shown}', which its rows do not have"
-                    yield Problem(column.declared_at, what, suggestion(reference.name, offered))
+                    yield Problem(column.declared_at, what, suggestion(reference.name, written.offered))

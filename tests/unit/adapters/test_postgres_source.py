@@ -54,6 +54,20 @@ def test_a_table_tells_columns_rows_and_days(postgres: PostgresServer, table: st
     assert sorted(values(snapshot)) == list(range(1, 11))
 
 
+@pytest.mark.parametrize(
+    ("table", "named"), [("User", '"user"'), ("public.select", "public.select"), ("odd name", '"odd name"')]
+)
+def test_a_table_with_a_word_of_sql_for_a_name_is_that_table(postgres: PostgresServer, table: str, named: str) -> None:
+    postgres.run(
+        f"DROP TABLE IF EXISTS {named}",
+        f'CREATE TABLE {named} AS SELECT now() AS "at", 7 AS id, 8 AS "current_user"',
+    )
+
+    found = read(postgres, table=table)
+
+    assert (values(found), values(found, "current_user")) == ([7], [8])
+
+
 def test_a_scan_can_be_opened_again(postgres: PostgresServer, table: str) -> None:
     snapshot = read(postgres, query=f"SELECT * FROM {table} WHERE id < 3")
 

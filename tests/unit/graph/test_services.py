@@ -153,3 +153,21 @@ def test_the_type_of_an_on_demand_feature_is_what_the_engine_finds() -> None:
     graph = resolve(SOURCE, FACTS, SLACK, OnDemandFeature("late", expression="facts:delay > 15"))
 
     assert {feature.name: feature.dtype for feature in graph.on_demand} == {"slack": DType.FLOAT64, "late": DType.BOOL}
+
+
+def test_a_request_input_may_be_called_like_a_word_of_sql() -> None:
+    words = {"true": DType.FLOAT64, "select": DType.FLOAT64}
+    share = OnDemandFeature("order", expression='"true" / "select" + facts:delay', inputs=words)
+
+    (found,) = resolve(SOURCE, FACTS, share).on_demand
+
+    assert found.expression == '"true" / "select" + "facts__delay"'
+
+
+@pytest.mark.parametrize("word", ["true", "current_date", "select"])
+def test_a_word_of_sql_that_is_an_input_too_is_never_taken_for_the_other(word: str) -> None:
+    twice = OnDemandFeature("twice", expression=f"{word} = facts:delay", inputs={word: DType.FLOAT64})
+
+    (found,) = problems(SOURCE, FACTS, twice)
+
+    assert found.endswith(f'a column whose name is a word of SQL is quoted: "{word}"')

@@ -13,6 +13,7 @@ from tests.unit.graph.resolving import (
     FLIGHTS,
     MOMENT,
     aircraft,
+    edges,
     flights,
     names,
     problems,
@@ -220,3 +221,73 @@ def test_one_input_is_aggregated_once_however_many_functions_and_windows_read_it
 
 def test_the_columns_of_the_test_source_are_what_these_tests_speak_of() -> None:
     assert FLIGHTS.names[:4] == ["tail", "landed", "loaded", "delay"]
+
+
+WORDS = ["select", "from", "on", "order", "end", "case", "default", "rowid", "true", "null", "user", "current_user"]
+WORDS += ["current_date", "localtime", "Session_User", "interval", "date", "now", "count", "nan", "unnest", "größe"]
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_the_name_of_a_column_is_that_column_whatever_it_means_in_sql(word: str) -> None:
+    schema = pa.schema([("tail", pa.string()), ("landed", MOMENT), (word, pa.bool_())])
+    source, tail = flights(), aircraft()
+    rows = FeatureView("rows", entity=tail, source=source, features=[Feature("x", word.title())])
+    sums = [
+        Aggregate(word, "sum", windows=["1d"], name="x"),
+        Aggregate("*", "count", windows=["1d"], where=word, name="y"),
+    ]
+    windows = FeatureView("windows", entity=tail, source=source, every="1h", features=sums)
+
+    graph = resolve(rows, windows, flights=schema)
+
+    assert edges(graph.view("rows"), "x")["direct"] == [f"flights.{word}"]
+    assert edges(graph.view("windows"), "x_1d")["direct"] == [f"flights.{word}"]
+    assert f"flights.{word}" in edges(graph.view("windows"), "y_1d")["indirect"]
+
+
+@pytest.mark.parametrize("word", ["select", "true", "current_user", "rowid"])
+def test_listed_names_keys_and_sources_are_names_whatever_they_mean_in_sql(word: str) -> None:
+    schema = pa.schema([(word, pa.string()), ("landed", MOMENT), ("when", pa.int64())])
+    source = type(flights())(word, path="f.parquet", event_timestamp="landed")
+    declared = FeatureView(word, entity=aircraft(**{word: DType.STRING}), source=source, features=["when"])
+
+    view = resolve(source, declared, **{word: schema}).view(word)
+
+    assert names(view) == ["when"]
+    assert edges(view, "when")["direct"] == [f"{word}.when"]
+    assert f"{word}.{word}" in edges(view, "when")["indirect"]
+
+
+@pytest.mark.parametrize("word", ["current_user", "true", "null", "select", "rowid"])
+def test_a_listed_name_that_is_no_column_is_told(word: str) -> None:
+    found = problems(FeatureView("v", entity=aircraft(), source=flights(), features=[word]))
+
+    assert [one.partition(" (")[0] for one in found] == [
+        f"'{word}' of view 'v' reads column '{word}', which its rows do not have"
+    ]
+
+
+@pytest.mark.parametrize("name", ["net amount", 'so "called"', "a.b", "50%", "seats - 1"])
+def test_a_name_with_spaces_or_signs_is_a_column_where_it_can_be_nothing_else(name: str) -> None:
+    schema = pa.schema([("tail", pa.string()), ("landed", MOMENT), (name, pa.int64())])
+    sums = [Aggregate(name, "sum", windows=["1d"], name="x")]
+
+    view = resolve(FeatureView("v", entity=aircraft(), source=flights(), every="1h", features=sums), flights=schema)
+
+    assert edges(view.view("v"), "x_1d")["direct"] == [f"flights.{name}"]
+
+
+def test_an_expression_over_columns_stays_one_though_a_column_is_called_like_it() -> None:
+    schema = pa.schema([("tail", pa.string()), ("landed", MOMENT), ("seats", pa.int64()), ("seats - 1", pa.int64())])
+    rows = FeatureView("v", entity=aircraft(), source=flights(), features=[Feature("x", "seats - 1")])
+
+    assert edges(resolve(rows, flights=schema).view("v"), "x")["direct"] == ["flights.seats"]
+
+
+def test_a_word_of_sql_that_an_expression_can_not_hold_is_told_with_how_it_is_quoted() -> None:
+    schema = pa.schema([("tail", pa.string()), ("landed", MOMENT), ("select", pa.int64())])
+    rows = FeatureView("v", entity=aircraft(), source=flights(), features=[Feature("x", "select + 1")])
+
+    (found,) = problems(rows, flights=schema)
+
+    assert found.endswith('a column whose name is a word of SQL is quoted: "select"')
