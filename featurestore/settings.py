@@ -8,12 +8,22 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ByteSize,
+    ConfigDict,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -26,6 +36,31 @@ from featurestore.errors import SettingsError
 
 FILE_NAME = "knownat.toml"
 
+_LEAST_MEMORY = 64 * 1024**2
+_FIRST_YEAR, _LAST_YEAR = 1000, 9000
+"""Windows and TTLs are counted back from the clock, and publish delays on from it: both must stay representable."""
+
+
+def _memory_size(text: str) -> str:
+    """The text, if it is a number of bytes that an engine can work within."""
+    wanted = "write a number of bytes such as 4GB or 512MiB"
+    try:
+        size = TypeAdapter(ByteSize).validate_python(text)
+    except ValidationError as error:
+        raise ValueError(f"{text!r} is no size: {wanted}") from error
+    if size < _LEAST_MEMORY:
+        raise ValueError(f"{text!r} is too little to work with: {wanted}, at least 64MiB")
+    return text
+
+
+def _representable(clock: datetime) -> datetime:
+    if not _FIRST_YEAR <= clock.year < _LAST_YEAR:
+        raise ValueError(f"{clock.isoformat()} lies outside of the years {_FIRST_YEAR} to {_LAST_YEAR - 1}")
+    return clock
+
+
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+
 
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,7 +72,7 @@ class OnlineSettings(_Table):
 
     url: SecretStr = SecretStr("")
     path: str = ".knownat/online.sqlite"
-    timeout_seconds: float = Field(default=0.5, gt=0)
+    timeout_seconds: Seconds = 0.5
     """How long a lookup may wait for the store, all in all."""
     ca_file: str = ""
     """Who signs the certificate of a server with TLS (PEM); empty: whom the system trusts."""
@@ -53,9 +88,9 @@ class StreamSettings(_Table):
 
     url: SecretStr = SecretStr("")
     batch_entries: int = Field(default=1_000, gt=0, le=10_000)
-    gather_seconds: float = Field(default=0.2, ge=0, le=60)
-    claim_seconds: float = Field(default=60, gt=0)
-    timeout_seconds: float = Field(default=0.5, gt=0)
+    gather_seconds: float = Field(default=0.2, ge=0, le=60, allow_inf_nan=False)
+    claim_seconds: Seconds = 60
+    timeout_seconds: Seconds = 0.5
 
 
 class StateSettings(_Table):
@@ -83,15 +118,15 @@ class S3Settings(_Table):
     access_key: SecretStr = SecretStr("")
     secret_key: SecretStr = SecretStr("")
     session_token: SecretStr = SecretStr("")
-    timeout_seconds: float = Field(default=10, gt=0)
+    timeout_seconds: Seconds = 10
 
 
 class EngineSettings(_Table):
-    memory_limit: str = "4GB"
-    threads: int = Field(default_factory=lambda: os.cpu_count() or 1, gt=0)
+    memory_limit: Annotated[str, AfterValidator(_memory_size)] = "4GB"
+    threads: int = Field(default_factory=lambda: os.cpu_count() or 1, gt=0, le=1024)
     spill_folder: str = ".knownat/spill"
-    chunk_days: int = Field(default=31, gt=0)
-    workers: int = Field(default=1, gt=0)
+    chunk_days: int = Field(default=31, gt=0, le=100_000)
+    workers: int = Field(default=1, gt=0, le=256)
     """Chunks of a backfill that are computed at once. They share memory and threads."""
 
 
@@ -101,9 +136,9 @@ class ServingLogSettings(_Table):
 
     sample: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
     path: str = ".knownat/serving-log"
-    most_waiting: int = Field(default=100_000, gt=0)
+    most_waiting: int = Field(default=100_000, gt=0, le=100_000_000)
     flush_seconds: float = Field(default=10.0, gt=0, le=3600, allow_inf_nan=False)
-    rows_per_file: int = Field(default=20_000, gt=0)
+    rows_per_file: int = Field(default=20_000, gt=0, le=100_000_000)
 
 
 class Settings(BaseSettings):
@@ -122,7 +157,7 @@ class Settings(BaseSettings):
     name: str = "knownat"
     definitions: str = "definitions"
     data_folder: str = "data"
-    clock: AwareDatetime | None = None
+    clock: Annotated[AwareDatetime, AfterValidator(_representable)] | None = None
     """Where time stands still, for demonstrations and replays; None: the machine's clock."""
     online: OnlineSettings = OnlineSettings()
     state: StateSettings = StateSettings()
@@ -177,7 +212,45 @@ def read_settings(folder: Path, overrides: Mapping[str, object] | None = None) -
             f"The environment has a setting that is wrong: {error}. The values of a table are set one by one, as in "
             "KNOWNAT_ONLINE__URL."
         ) from error
-    return settings.model_copy(update={"folder": folder.resolve()})  # where the file is, whatever KNOWNAT_FOLDER says
+    settings = settings.model_copy(
+        update={"folder": folder.resolve()}
+    )  # where the file is, whatever KNOWNAT_FOLDER says
+    if wrong := list(_unusable_places(settings)):
+        raise SettingsError(f"{file} or the environment has settings that are wrong:\n" + "\n".join(wrong))
+    return settings
+
+
+def _unusable_places(settings: Settings) -> Iterator[str]:
+    """Of the folders and files that Knownat itself writes, those that something else is in the way of."""
+    folders = {
+        "offline.tables": settings.offline.tables,
+        "offline.objects": settings.offline.objects,
+        "offline.locks": settings.offline.locks,
+        "offline.frames": settings.offline.frames,
+        "engine.spill_folder": settings.engine.spill_folder,
+        "serving_log.path": settings.serving_log.path,
+    }
+    for name, written in folders.items():
+        path = settings.path(written)
+        if path.exists() and not path.is_dir():
+            yield f"  {name}: {path} is a file, and a folder is wanted"
+        else:
+            yield from _blocked(name, path)
+    for name, written in {"state.path": settings.state.path, "online.path": settings.online.path}.items():
+        path = settings.path(written)
+        if path.is_dir():
+            yield f"  {name}: {path} is a folder, and a file is wanted"
+        else:
+            yield from _blocked(name, path)
+
+
+def _blocked(name: str, path: Path) -> Iterator[str]:
+    """The nearest thing above the path must be a folder, in which the rest can be made."""
+    above = next((parent for parent in path.parents if parent.exists()), None)
+    if above is not None and not above.is_dir():
+        yield f"  {name}: {path} can not be made, because {above} is a file"
+    elif above is not None and not path.exists() and not os.access(above, os.W_OK | os.X_OK):
+        yield f"  {name}: {path} can not be made, because {above} may not be written to"
 
 
 def _merged(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 from featurestore.adapters.csv_source import CsvSources
 from featurestore.adapters.definitions_folder import DefinitionsFolder
@@ -90,7 +91,7 @@ def open_database(settings: Settings) -> Database:
     url = settings.state.url.get_secret_value()
     if not url:
         path = settings.path(settings.state.path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent, "state.path")
         url = f"sqlite:///{path}"
     database = Database(url)
     upgrade(database, STATE_MIGRATIONS)
@@ -99,10 +100,10 @@ def open_database(settings: Settings) -> Database:
 
 def wire(settings: Settings, database: Database, usage: ModelUsage, objects: ObjectUsage) -> FeatureStore:
     """The feature store of these settings, with state in `database`."""
+    spill_folder = settings.path(settings.engine.spill_folder)
+    _make_folder(spill_folder, "engine.spill_folder")
     engine = DuckDBEngine(
-        memory_limit=settings.engine.memory_limit,
-        threads=settings.engine.threads,
-        spill_folder=settings.path(settings.engine.spill_folder),
+        memory_limit=settings.engine.memory_limit, threads=settings.engine.threads, spill_folder=spill_folder
     )
     joins = MergeJoin(threads=settings.engine.threads)
     store, address, open_reader = _online_store(settings)
@@ -189,6 +190,15 @@ def served_features(store: FeatureStore) -> ServedFeatures:
     )
 
 
+def _make_folder(folder: Path, setting: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"The folder {folder} of the setting {setting} can not be made: {error.strerror}."
+        ) from error
+
+
 def _clock(settings: Settings) -> Clock:
     fixed = settings.clock
     return machine_clock if fixed is None else lambda: fixed
@@ -246,7 +256,7 @@ def _online_store(
     url = settings.online.url.get_secret_value()
     if not url:
         path = settings.path(settings.online.path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent, "online.path")
         embedded = SqliteOnlineStore(path)
         return embedded, f"sqlite:{settings.online.path}", lambda: ThreadedReader(embedded)
     name, seconds, redis = settings.name, settings.online.timeout_seconds, read_address(url, _tls_files(settings))

@@ -17,6 +17,7 @@ from sdk import log_requests, requests
 from sdk.audits import AuditReport, AuditResult, audit_report, audit_result
 from sdk.documents import known_report, lineage_tree, model_version, registered_model
 from sdk.entities import checked_entities, plain_rows
+from sdk.output_file import new_file
 from sdk.push_result import PushResult, push_result
 from sdk.registration import particulars
 from sdk.results import KnownReport, LineageTree, ModelVersion, OnlineResult, RegisteredModel, TrainingSet
@@ -241,7 +242,11 @@ class Client:
         def read() -> pa.Table:
             return _read_parquet(self._transport, wanted)
 
-        return TrainingSet(manifest, read, lambda path: _save(self._transport, wanted, path))
+        def save(path: Path, overwrite: bool) -> None:
+            with new_file(path, overwrite=overwrite) as file:
+                self._transport.download(wanted, file)
+
+        return TrainingSet(manifest, read, save)
 
 
 class ModelsClient:
@@ -270,13 +275,17 @@ class ModelsClient:
         """Raises ModelNotFound, AliasNotFound."""
         self._transport.ask(requests.DeleteAlias(model, alias))
 
-    def download(self, reference: str, path: str | Path) -> Path:
-        """Write the version's artifact to `path`, verified; a folder takes it under the name it was registered with."""
+    def download(self, reference: str, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the version's artifact to `path`, verified; a folder takes it under the name it was registered with.
+
+        Raises OutputExists, changing nothing, where a file with other bytes is there already, unless `overwrite`.
+        """
         target = Path(path)
         if target.is_dir():
             version = _document(self._transport.ask(requests.ReadVersion(reference)))
             target /= Path(version["artifact"]["file_name"]).name  # a server has no say in which folder
-        _save(self._transport, requests.ArtifactFile(reference), target)
+        with new_file(target, overwrite=overwrite) as file:
+            self._transport.download(requests.ArtifactFile(reference), file)
         return target
 
 
@@ -295,7 +304,8 @@ def _read_parquet(transport: Transport, wanted: requests.Download) -> pa.Table:
     # By its path: pyarrow's threads may hold on to a Python file until the interpreter is torn down, and abort.
     with TemporaryDirectory(prefix="knownat-") as folder:
         path = Path(folder) / "rows.parquet"
-        _save(transport, wanted, path)
+        with path.open("wb") as file:
+            transport.download(wanted, file)
         return pq.read_table(path)
 
 
@@ -303,17 +313,6 @@ def _pushed(rows: Any) -> pa.Table | tuple[Mapping[str, object], ...]:
     """Rows one by one as they are, and a frame as a table."""
     one_by_one = isinstance(rows, list | tuple | Iterator) and not isinstance(rows, pa.RecordBatchReader)
     return plain_rows(rows) if one_by_one else frame_table(rows)
-
-
-def _save(transport: Transport, wanted: requests.Download, path: Path) -> None:
-    """Write a file whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        with unfinished.open("wb") as file:
-            transport.download(wanted, file)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _document(answer: object) -> dict[str, Any]:

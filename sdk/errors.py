@@ -1,6 +1,7 @@
 """The errors of Knownat as a client meets them: the same classes over HTTP as in this process.
 
 KnownatError                    every error, of every storey
+├── OutputExists                a file with other content is where an answer should be written
 └── ClientError                 what can only go wrong between a client and a server
     ├── ServerUnreachable       the server can not be reached, or does not answer in time
     └── ServerFailed            the server answered with an error that is none of ours, or with something else
@@ -9,12 +10,38 @@ KnownatError                    every error, of every storey
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import featurestore.errors
 import registry.errors
 from featurestore.errors import KnownatError, Problem
 
-__all__ = ["ClientError", "KnownatError", "ServerFailed", "ServerUnreachable", "error_classes", "restored_error"]
+__all__ = [
+    "ClientError",
+    "KnownatError",
+    "OutputExists",
+    "ServerFailed",
+    "ServerUnreachable",
+    "error_classes",
+    "restored_error",
+]
+
+
+class OutputExists(KnownatError):
+    """A file that would have been replaced without anybody asking for it."""
+
+    code = "output_exists"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(
+            f"{path} is there already, and holds something else. It was left as it is: name another file, or say "
+            "that it may be replaced (overwrite=True, or --overwrite)."
+        )
+
+    @property
+    def details(self) -> dict[str, object]:
+        return {"path": str(self.path)}
 
 
 class ClientError(KnownatError):

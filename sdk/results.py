@@ -33,7 +33,7 @@ class TrainingSet:
 
     manifest: Mapping[str, Any]
     _read: Callable[[], pa.Table] = field(repr=False, compare=False)
-    _save: Callable[[Path], None] = field(repr=False, compare=False)
+    _save: Callable[[Path, bool], None] = field(repr=False, compare=False)
 
     def __repr__(self) -> str:
         features = len(self.manifest["features"])
@@ -66,10 +66,14 @@ class TrainingSet:
     def to_polars(self) -> pl.DataFrame:
         return polars_frame(self.to_arrow())
 
-    def to_parquet(self, path: str | Path) -> Path:
-        """Write the rows to `path`: exactly the bytes that `sha256` is of."""
+    def to_parquet(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the rows to `path`: exactly the bytes that `sha256` is of.
+
+        Where they are there already, nothing changes. Raises OutputExists, changing nothing, where a file with other
+        bytes is, unless `overwrite`.
+        """
         target = Path(path)
-        self._save(target)
+        self._save(target, overwrite)
         return target
 
 

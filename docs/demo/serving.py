@@ -75,7 +75,7 @@ def look_up(stage: Stage, registered: Registered) -> None:
         reference = f"{registered.model}@{registered.alias}"
         flights = _next_flights(stage)
         found = stage.client.online(model=reference, entities=flights.to_pylist())
-        model = load(stage.client.models.download(reference, stage.folder.downloaded))
+        model = load(stage.client.models.download(reference, stage.folder.downloaded, overwrite=True))
         rows = found.to_arrow()
         for name in ASKED_WITH:
             rows = rows.append_column(name, flights[name])

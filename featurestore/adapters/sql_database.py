@@ -147,8 +147,11 @@ def _migrate(connection: Connection, migrations: Migrations) -> None:
 def _parse_url(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
-        raise SettingsError("The database's URL can not be read: write sqlite:///path/to/state.db") from error
+    except (ArgumentError, ValueError) as error:  # a port that is no number
+        raise SettingsError(
+            "The database's URL can not be read: write sqlite:///path/to/state.db or "
+            "postgresql+psycopg://user@host:5432/name"
+        ) from error
     backend = parsed.get_backend_name()
     if backend not in ("sqlite", "postgresql"):
         raise SettingsError(

@@ -19,6 +19,7 @@ from sdk.cli.invocation import (
     client_command,
     project_command,
 )
+from sdk.cli.out_file import OverwriteOption, check_out
 from sdk.cli.output import lines, table
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def training_set(
     timestamp: Annotated[str, typer.Option(metavar="COLUMN", help="Says when a row asks.")] = "event_timestamp",
     label: Annotated[str | None, typer.Option(metavar="COLUMN", help="What a model shall predict.")] = None,
     out: OutOption = None,
+    overwrite: OverwriteOption = False,
     as_served: Annotated[
         bool, typer.Option("--as-served", help="Join what the online store answered at each row's moment.")
     ] = False,
@@ -74,7 +76,7 @@ def training_set(
                 label=label,
                 as_served=as_served,
             )
-        _write(made, out)
+        _write(made, out, overwrite=overwrite)
         data = {**_told(made), "out": out}
         known = (
             client.explain_known(spine, service=service, features=references(features), timestamp=timestamp)
@@ -90,12 +92,13 @@ def rebuild(
     call: Invocation,
     dataset: Annotated[str, typer.Argument(metavar="ID", help="The dataset's id, or the start of it.")],
     out: OutOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Compute a dataset again from what it was made of, and compare the bytes. Exits with 1 when they differ."""
     _check_out(out, None)
     with call.client() as client:
         again = client.rebuild(dataset)
-        _write(again, out)
+        _write(again, out, overwrite=overwrite)
         data = {"id": again.id, "equal": True, "rows": again.rows, "sha256": again.sha256, "out": out}
     call.output.answer(
         data, lambda: lines(f"equal: dataset {again.id[:12]} has {again.rows:,} rows and sha256 {again.sha256} again")
@@ -172,9 +175,9 @@ def delete(
     )
 
 
-def _write(made: TrainingSet, out: Path | None) -> None:
+def _write(made: TrainingSet, out: Path | None, *, overwrite: bool) -> None:
     if out is not None:
-        made.to_parquet(out)
+        made.to_parquet(out, overwrite=overwrite)
 
 
 def _check_spine(spine: Path) -> None:
@@ -200,9 +203,6 @@ def _told_with_options(spine: Path, timestamp: str) -> Iterator[None]:
 
 def _check_out(out: Path | None, spine: Path | None) -> None:
     """Before the work, not after it."""
-    if out is None:
-        return
-    if not out.resolve().parent.is_dir() or out.is_dir():
-        raise typer.BadParameter(f"{out} can not be written: its folder does not exist", param_hint="--out")
-    if spine is not None and out.resolve() == spine.resolve():
+    check_out(out)
+    if out is not None and spine is not None and out.resolve() == spine.resolve():
         raise typer.BadParameter("that is the spine itself: name another file", param_hint="--out")

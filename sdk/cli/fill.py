@@ -34,10 +34,15 @@ def backfill(
     recompute: Annotated[bool, typer.Option("--recompute", help="Fill again what is filled already, too.")] = False,
 ) -> None:
     """Fill what is missing of the views' tables, such as the time since they were last filled."""
+    first, last = parse_moment(start), parse_moment(end)
+    if first is not None and last is not None and not first < last:
+        raise typer.BadParameter(
+            f"from {show_moment(first)} to {show_moment(last)} is no time: --from lies before --to", param_hint="--from"
+        )
     done: list[ChunkFilled] = []
     with call.project() as project:
         chosen = project.views([*(views or ()), *(named or ())] or None)
-        filled = project.backfill(views=chosen, start=parse_moment(start), end=parse_moment(end), recompute=recompute)
+        filled = project.backfill(views=chosen, start=first, end=last, recompute=recompute)
         records = kept(filled, done)
         shares = dict.fromkeys(chosen, 1 / max(len(chosen), 1))
         call.progress("Filling").follow(steps(records, shares))

@@ -10,6 +10,7 @@ import typer
 
 from sdk.cli.invocation import Invocation, client_command
 from sdk.cli.moments import parse_moment
+from sdk.cli.out_file import OverwriteOption, check_out
 from sdk.cli.output import lines, shown, table
 
 if TYPE_CHECKING:
@@ -54,19 +55,22 @@ def skew(
 def serving_log(
     call: Invocation,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Write the spine here, as Parquet.")],
+    overwrite: OverwriteOption = False,
     service: ServiceOption = None,
     model: ModelOption = None,
     since: SinceOption = None,
 ) -> None:
     """Write what was asked as a spine: moments, join keys and request inputs of the logged requests."""
     _check_one(service, model)
-    if not out.resolve().parent.is_dir() or out.is_dir():
-        raise typer.BadParameter(f"{out} can not be written: its folder does not exist", param_hint="--out")
+    check_out(out)
     with call.client() as client:
         spine = client.serving_log(service=service, model=model, since=parse_moment(since))
     import pyarrow.parquet as pq
 
-    pq.write_table(spine, out, compression="zstd")
+    from sdk.output_file import new_file
+
+    with new_file(out, overwrite=overwrite) as file:
+        pq.write_table(spine, file, compression="zstd")
     timestamp = spine.column_names[0]
     pull = f"knownat training-set --spine {out} --timestamp {timestamp}"
     call.output.answer(

@@ -252,6 +252,8 @@ def test_rows_that_are_left_out_are_counted(tmp_path: Path) -> None:
         ("models", "alias", "refunds", "champion"),
         ("audit", "customer_orders", "--sample", "0"),
         ("status", "--url", "localhost:8765"),
+        ("backfill", "--from", "2026-02-01", "--to", "2026-01-01"),
+        ("backfill", "--from", "2026-01-01", "--to", "2026-01-01"),
     ],
 )
 def test_wrong_use_is_told_from_refusal(applied: Path, arguments: tuple[str, ...]) -> None:

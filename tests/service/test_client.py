@@ -20,6 +20,7 @@ from featurestore.ports.online_store import OnlineTable
 from registry.errors import AliasNotFound, InvalidRegistration, ModelNotFound, RegistrationKeyReused, VersionNotFound
 from registry.wiring import open_project as wire_folder
 from sdk import Client, TrainingSet, connect
+from sdk.errors import OutputExists
 from sdk.results import ModelVersion, RegisteredModel
 from tests.online_rows import rows_at, write
 from tests.service.conftest import apply_all, connected
@@ -123,6 +124,22 @@ def test_the_file_holds_the_bytes_that_the_manifest_names(client: Client, tmp_pa
     assert [file.name for file in tmp_path.glob("*.parquet*")] == ["rows.parquet"]
 
 
+def test_a_file_that_is_there_already_is_replaced_only_where_that_was_asked_for(client: Client, tmp_path: Path) -> None:
+    dataset, path = pull(client), tmp_path / "rows.parquet"
+    path.write_bytes(b"someone's")
+
+    with pytest.raises(OutputExists, match="left as it is"):
+        dataset.to_parquet(path)
+    kept = path.read_bytes()
+    dataset.to_parquet(path, overwrite=True)
+    dataset.to_parquet(path)  # the same bytes: nothing to replace
+
+    assert kept == b"someone's"
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == dataset.sha256
+    assert [file.name for file in tmp_path.glob("*.parquet*")] == ["rows.parquet"]
+    assert not list(tmp_path.glob("*.unfinished"))
+
+
 def test_a_rebuild_gives_the_same_bytes_after_an_append_and_another_apply(
     client: Client, project: SmallProject
 ) -> None:
@@ -201,6 +218,19 @@ def test_an_artifact_comes_back_byte_by_byte(client: Client, tmp_path: Path, con
     path = client.models.download("wörth #1?@1", tmp_path / "out")
 
     assert (path.name, path.read_bytes()) == ("model ü.pkl", content)
+
+
+def test_an_artifact_replaces_no_other_file_unasked(client: Client, tmp_path: Path) -> None:
+    register(client)
+    path = tmp_path / "model"
+    path.write_bytes(b"someone's")
+
+    with pytest.raises(OutputExists):
+        client.models.download("worth@1", path)
+    kept = path.read_bytes()
+    client.models.download("worth@1", path, overwrite=True)
+
+    assert (kept, path.read_bytes()) == (b"someone's", b"model")
 
 
 def test_a_damaged_artifact_is_noticed(client: Client, project: SmallProject, tmp_path: Path) -> None:

@@ -164,11 +164,50 @@ def test_paths_are_relative_to_the_project(tmp_path: Path, written: str, expecte
         ("[serving_log]\nmost_waiting = 0", "serving_log.most_waiting"),
         ("[serving_log]\nflush_seconds = inf", "serving_log.flush_seconds"),
         ("[serving_log]\nrows_per_file = 0", "serving_log.rows_per_file"),
+        ("[engine]\nmemory_limit = 'lots'", "engine.memory_limit"),
+        ("[engine]\nmemory_limit = '-5GB'", "engine.memory_limit"),
+        ("[engine]\nmemory_limit = '1B'", "engine.memory_limit"),
+        ("[engine]\nthreads = 1000000000000", "engine.threads"),
+        ("[engine]\nworkers = 1000000000", "engine.workers"),
+        ("[engine]\nchunk_days = 100000000000000", "engine.chunk_days"),
+        ("[online]\ntimeout_seconds = inf", "online.timeout_seconds"),
+        ("[serving_log]\nmost_waiting = 9223372036854775807", "serving_log.most_waiting"),
+        ("clock = 0001-01-01T00:00:00Z", "clock"),
+        ("clock = 9999-12-31T23:59:59Z", "clock"),
     ],
 )
 def test_a_wrong_value_is_named(tmp_path: Path, text: str, named: str) -> None:
     with pytest.raises(SettingsError, match=rf"(?m)^  {named}: "):
         read_settings(project(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[offline]\ntables = 'taken'", "offline.tables"),
+        ("[offline]\nobjects = 'taken/objects'", "offline.objects"),
+        ("[offline]\nlocks = 'taken'", "offline.locks"),
+        ("[offline]\nframes = 'taken'", "offline.frames"),
+        ("[engine]\nspill_folder = 'taken'", "engine.spill_folder"),
+        ("[serving_log]\npath = 'taken'", "serving_log.path"),
+        ("[state]\npath = 'folder'", "state.path"),
+        ("[state]\npath = 'taken/state.sqlite'", "state.path"),
+        ("[online]\npath = 'folder'", "online.path"),
+    ],
+)
+def test_a_place_that_something_else_is_in_the_way_of_is_named(tmp_path: Path, text: str, named: str) -> None:
+    (tmp_path / "taken").touch()
+    (tmp_path / "folder").mkdir()
+
+    with pytest.raises(SettingsError, match=rf"(?m)^  {named}: {tmp_path}"):
+        read_settings(project(tmp_path, text))
+
+
+@pytest.mark.parametrize("size", ["4GB", "512MiB", "1.5 GB", "64MiB"])
+def test_memory_is_a_number_of_bytes(tmp_path: Path, size: str) -> None:
+    settings = read_settings(project(tmp_path, f"[engine]\nmemory_limit = '{size}'"))
+
+    assert settings.engine.memory_limit == size
 
 
 def test_all_wrong_values_come_at_once(tmp_path: Path) -> None:

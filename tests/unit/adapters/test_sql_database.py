@@ -103,7 +103,9 @@ def test_a_folder_in_place_of_the_file_is_reported(tmp_path: Path) -> None:
         upgrade(database, STATE_MIGRATIONS)
 
 
-@pytest.mark.parametrize("url", ["", "state.db", "sqlite://", "sqlite:///:memory:", "mysql://u:secret@h/d"])
+@pytest.mark.parametrize(
+    "url", ["", "state.db", "sqlite://", "sqlite:///:memory:", "mysql://u:secret@h/d", "postgresql://u:secret@h:port/d"]
+)
 def test_a_url_that_can_not_be_used_is_refused_without_showing_it(url: str) -> None:
     with pytest.raises(SettingsError, match=r"sqlite:///path/to/state\.db") as caught:
         Database(url)
