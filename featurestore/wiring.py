@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from featurestore.adapters.addresses import engine_folder, sqlite_address, table_address
 from featurestore.adapters.csv_source import CsvSources
 from featurestore.adapters.definitions_folder import DefinitionsFolder
 from featurestore.adapters.delta_log import DeltaLog
@@ -86,14 +87,20 @@ class FeatureStore:
         return Premises(self.project, self.offline, self.online, self.archive, self.upkeep)
 
 
+def check_folders(settings: Settings) -> None:
+    """Raises SettingsError when tables, or what the engine spills, can not lie where the settings have them."""
+    for folder in (settings.offline.tables, settings.offline.frames, settings.serving_log.path):
+        table_address(settings.path(folder))
+    engine_folder(settings.path(settings.engine.spill_folder))
+
+
 def open_database(settings: Settings) -> Database:
     """The project's state database, at its newest layout."""
     url = settings.state.url.get_secret_value()
+    path = settings.path(settings.state.path)
     if not url:
-        path = settings.path(settings.state.path)
         _make_folder(path.parent, "state.path")
-        url = f"sqlite:///{path}"
-    database = Database(url)
+    database = Database(url or sqlite_address(path))
     upgrade(database, STATE_MIGRATIONS)
     return database
 

@@ -12,7 +12,7 @@ from featurestore.operations.lookup import prepare
 from featurestore.operations.prepared_lookups import PreparedLookups
 from featurestore.service.served import LoopReaders, ServedFeatures
 from featurestore.settings import Settings, read_settings
-from featurestore.wiring import FeatureStore, open_database, wire
+from featurestore.wiring import FeatureStore, check_folders, open_database, wire
 from registry.adapters.artifact_users import RegisteredArtifacts
 from registry.adapters.dataset_users import RegisteredDatasetUsers
 from registry.adapters.sql_aliases import SqlAliases
@@ -43,6 +43,7 @@ def open_project(folder: Path, overrides: Mapping[str, object] | None = None) ->
 
 def wire_project(settings: Settings) -> WiredProject:
     """The project of these settings, its state brought to the newest layout."""
+    check_folders(settings)
     database = open_database(settings)
     upgrade(database, REGISTRY_MIGRATIONS)
     models = SqlModels(database)

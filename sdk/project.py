@@ -43,6 +43,13 @@ def open_project(path: str | Path, *, settings: Mapping[str, object] | None = No
     return Project(wire_project(read_settings(Path(path), settings)))
 
 
+def check_folder(path: Path) -> None:
+    """Raises SettingsError when no project can lie in this folder, because of its name."""
+    from featurestore.adapters.addresses import table_address
+
+    table_address(path)
+
+
 class Project:
     """What to do with a project: change what is applied, fill its tables, and look after them.
 

@@ -20,6 +20,7 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from featurestore.adapters.addresses import table_address
 from featurestore.adapters.delta_source import DatedTable, table_snapshot
 from featurestore.adapters.durable import sync, sync_entry
 from featurestore.adapters.event_times import as_moment
@@ -65,7 +66,7 @@ class DeltaFrames:
         if table is None:
             schema = _schema(source)
             return SourceSnapshot(source.name, schema.empty_table(), schema, "empty", 0, None, None)
-        return table_snapshot(DatedTable(source.name, table, source.event_timestamp), within)
+        return table_snapshot(DatedTable(source.name, table, source.event_timestamp, self._path(source)), within)
 
     def append(self, source: FrameSource, rows: pa.Table, key: str) -> Pushed:
         with turn(self._folder, source.name):
@@ -115,13 +116,13 @@ class DeltaFrames:
         path = self._path(source)
         path.mkdir(parents=True, exist_ok=True)
         try:
-            DeltaTable.create(str(path), schema=_schema(source), mode="ignore", configuration=_CONFIGURATION)
+            DeltaTable.create(table_address(path), schema=_schema(source), mode="ignore", configuration=_CONFIGURATION)
         except CommitFailedError:
             if self._found(source) is None:  # otherwise another process created it in the same moment
                 raise
         sync_entry(path / "_delta_log", 0)
         sync(self._folder)
-        return DeltaTable(str(path))
+        return DeltaTable(table_address(path))
 
     def _found(self, source: FrameSource) -> DeltaTable | None:
         """The table as it is now; None before anything was pushed."""
@@ -129,7 +130,7 @@ class DeltaFrames:
         from deltalake.exceptions import DeltaError, TableNotFoundError
 
         try:
-            return DeltaTable(str(self._path(source)))
+            return DeltaTable(table_address(self._path(source)))
         except TableNotFoundError:
             return None
         except DeltaError as error:

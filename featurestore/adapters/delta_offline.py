@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from featurestore.adapters.addresses import table_address
 from featurestore.adapters.delta_errors import delta_reason
 from featurestore.adapters.delta_log import AMENDMENT, LOG_FOLDER
 from featurestore.adapters.durable import sync, sync_entry
@@ -74,7 +75,7 @@ class DeltaOfflineStore:
         path.mkdir(parents=True, exist_ok=True)
         try:
             DeltaTable.create(
-                str(path),
+                table_address(path),
                 schema=pa.schema([_with_size(field) for field in schema]),
                 mode="ignore",
                 partition_by=[DAY_COLUMN],
@@ -89,7 +90,7 @@ class DeltaOfflineStore:
     def exists(self, table: str) -> bool:
         from deltalake import DeltaTable
 
-        return bool(DeltaTable.is_deltatable(str(self._path(table))))
+        return bool(DeltaTable.is_deltatable(table_address(self._path(table))))
 
     def staging_folder(self, table: str) -> str:
         return str(self._path(table))
@@ -160,7 +161,7 @@ class DeltaOfflineStore:
         from deltalake.exceptions import DeltaError, TableNotFoundError
 
         try:
-            return DeltaTable(str(self._path(table)), version=version)
+            return DeltaTable(table_address(self._path(table)), version=version)
         except TableNotFoundError as error:
             raise NotApplied(f"The table {table} does not exist. Run `knownat apply`.") from error
         except DeltaError as error:

@@ -25,6 +25,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
+from featurestore.adapters.addresses import table_address
 from featurestore.adapters.delta_errors import delta_reason
 from featurestore.adapters.delta_log import LOG_FOLDER
 from featurestore.adapters.durable import sync
@@ -55,7 +56,7 @@ class DeltaLogShelf:
         path = self._folder / log_identity(features)[:_FOLDER_LETTERS]
         with _our_errors(path):
             self._create(path, features)
-            table = DeltaTable(str(path))
+            table = DeltaTable(table_address(path))
             files: list[AddAction | RemoveAction] = [_written(path, day, part) for day, part in _by_day(rows)]
             table.create_write_transaction(files, "append", table.schema(), partition_by=[DAY])
             _sync_log(path, int(table.version()))
@@ -64,12 +65,12 @@ class DeltaLogShelf:
         if not self._folder.is_dir():
             return ()
         paths = sorted(path for path in self._folder.iterdir() if (path / LOG_FOLDER).is_dir())
-        return tuple(self._log(path) for path in paths if DeltaTable.is_deltatable(str(path)))
+        return tuple(self._log(path) for path in paths if DeltaTable.is_deltatable(table_address(path)))
 
     def rows(self, log: Log, query: LogQuery, columns: tuple[str, ...] | None = None) -> Iterator[pa.Table]:
         path = self._folder / log.identity[:_FOLDER_LETTERS]
         with _our_errors(path):
-            files = _files(DeltaTable(str(path)), None if query.since is None else query.since.date())
+            files = _files(DeltaTable(table_address(path)), None if query.since is None else query.since.date())
             if not files:
                 return
             import pyarrow.dataset as ds  # it loads pandas, 50 MB, which serving never needs
@@ -81,7 +82,7 @@ class DeltaLogShelf:
 
     def _log(self, path: Path) -> Log:
         with _our_errors(path):
-            kept = DeltaTable(str(path)).metadata().description or ""
+            kept = DeltaTable(table_address(path)).metadata().description or ""
         try:
             features = msgspec.json.decode(kept, type=FeatureSet, dec_hook=read)
         except ValueError as error:
@@ -92,12 +93,12 @@ class DeltaLogShelf:
         return Log(log_identity(features), features)
 
     def _create(self, path: Path, features: FeatureSet) -> None:
-        if DeltaTable.is_deltatable(str(path)):
+        if DeltaTable.is_deltatable(table_address(path)):
             return
         path.mkdir(parents=True, exist_ok=True)
         try:
             DeltaTable.create(
-                str(path),
+                table_address(path),
                 schema=_delta_schema(features),
                 mode="ignore",
                 partition_by=[DAY],
@@ -105,7 +106,9 @@ class DeltaLogShelf:
                 configuration=_CONFIGURATION,
             )
         except CommitFailedError:
-            if not DeltaTable.is_deltatable(str(path)):  # otherwise another process created it in the same moment
+            if not DeltaTable.is_deltatable(
+                table_address(path)
+            ):  # otherwise another process created it in the same moment
                 raise
         _sync_log(path, -1)
         sync(path)

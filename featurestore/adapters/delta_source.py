@@ -18,9 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from featurestore.adapters.event_times import as_moment
+from featurestore.adapters.addresses import can_be_queried, remote_table_address, table_address
+from featurestore.adapters.event_times import as_moment, happened_within
 from featurestore.adapters.s3_storage import storage_reason
-from featurestore.errors import SourceError
+from featurestore.errors import SettingsError, SourceError
 from featurestore.graph.arrow_types import is_moment
 from featurestore.intervals import Interval
 from featurestore.ports.engine import RowScan
@@ -40,6 +41,8 @@ class DatedTable:
     source: str
     table: DeltaTable
     event_timestamp: str
+    folder: Path | None = None
+    """On this machine; None: in an object store."""
 
     @property
     def schema(self) -> pa.Schema:
@@ -54,14 +57,18 @@ class DeltaSources:
         self._options = dict(storage_options or {})
 
     def read(self, source: DeltaSource, *, within: Interval | None = None) -> SourceSnapshot:
-        remote = "://" in source.path
-        place = source.path if remote else str(self._folder / source.path)
-        table = _opened(source, place, self._options if remote else None)
-        return table_snapshot(DatedTable(source.name, table, source.event_timestamp), within)
+        folder = None if "://" in source.path else self._folder / source.path
+        try:
+            place = remote_table_address(source.path) if folder is None else table_address(folder)
+        except SettingsError as error:
+            raise SourceError(f"source '{source.name}': {error.message}") from error
+        table = _opened(source, place, self._options if folder is None else None)
+        return table_snapshot(DatedTable(source.name, table, source.event_timestamp, folder), within)
 
 
 def table_snapshot(dated: DatedTable, within: Interval | None) -> SourceSnapshot:
     """What the table holds at its version."""
+    _check_name(dated)
     schema = dated.schema
     parts = _parts(dated, schema)
     has_moments = dated.event_timestamp in schema.names and is_moment(schema.field(dated.event_timestamp).type)
@@ -98,20 +105,51 @@ def _opened(source: DeltaSource, place: str, options: dict[str, str] | None) -> 
 
 
 def _relation(dated: DatedTable, schema: pa.Schema, within: Interval | None) -> RowScan:
-    inside = None if within is None else _inside(dated.event_timestamp, schema, within)
-
     def rows(columns: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
         from deltalake.exceptions import DeltaError
 
         wanted = pa.schema([schema.field(name) for name in columns])
         try:
-            scan = dated.table.scan(columns=list(columns), predicate=inside)
-            for batch in pa.RecordBatchReader.from_stream(scan):
+            for batch in _batches(dated, columns, within):
                 yield from pa.Table.from_batches([batch]).select(list(columns)).cast(wanted).to_batches()
         except (DeltaError, pa.ArrowException, OSError, ValueError) as error:
             raise SourceError(f"source '{dated.source}' can not be read: {storage_reason(error)}") from error
 
     return RowScan(schema, rows)
+
+
+def _batches(dated: DatedTable, columns: tuple[str, ...], within: Interval | None = None) -> Iterator[pa.RecordBatch]:
+    """The rows, those that happened in the interval where one is given, and perhaps some about its end."""
+    if dated.folder is not None and not can_be_queried(dated.folder):
+        return _batches_of_files(dated, columns, within)
+    inside = None if within is None else _inside(dated.event_timestamp, dated.schema, within)
+    rows: Iterator[pa.RecordBatch] = pa.RecordBatchReader.from_stream(
+        dated.table.scan(columns=list(columns), predicate=inside)
+    )
+    return rows
+
+
+def _batches_of_files(dated: DatedTable, columns: tuple[str, ...], within: Interval | None) -> Iterator[pa.RecordBatch]:
+    """Read by Arrow, which does not care what a folder is called, and knows less of Delta."""
+    from pyarrow import fs
+
+    files = fs.SubTreeFileSystem(str(dated.folder), fs.LocalFileSystem())
+    inside = None if within is None else happened_within(dated.event_timestamp, dated.schema, within)
+    rows: Iterator[pa.RecordBatch] = dated.table.to_pyarrow_dataset(filesystem=files).to_batches(
+        columns=list(columns), filter=inside
+    )
+    return rows
+
+
+def _check_name(dated: DatedTable) -> None:
+    if dated.folder is None or can_be_queried(dated.folder):
+        return
+    mapped = dated.table.metadata().configuration.get("delta.columnMapping.mode", "none") != "none"
+    if mapped or "deletionVectors" in (dated.table.protocol().reader_features or ()):
+        raise SourceError(
+            f"source '{dated.source}': a table with deletion vectors or mapped columns can not be read from "
+            f"{dated.folder}, as its path has one of [ ] ^ | in it. Rename that folder."
+        )
 
 
 def _inside(column: str, schema: pa.Schema, interval: Interval) -> str:
@@ -140,7 +178,7 @@ def _parts(dated: DatedTable, schema: pa.Schema) -> tuple[SourcePart, ...]:
     parts = []
     for row in files:
         path = str(row["path"])
-        kept = next((kept for file, kept in deleted.items() if file.endswith(unquote(path))), None)
+        kept = next((kept for file, kept in deleted.items() if file.endswith(f"/{unquote(path)}")), None)
         rows = int(row["num_records"]) if kept is None else pc.sum(kept).as_py()
         identity = path if kept is None else path + sha256(str(kept.to_pylist()).encode()).hexdigest()
         first, last = _span(row, dated, schema)
@@ -151,7 +189,7 @@ def _parts(dated: DatedTable, schema: pa.Schema) -> tuple[SourcePart, ...]:
 def _counted(dated: DatedTable, schema: pa.Schema) -> SourcePart:
     """Writers may leave statistics out, which makes no file empty. Its span is read where it is asked for."""
     column = dated.event_timestamp if dated.event_timestamp in schema.names else schema.names[0]
-    batches = pa.RecordBatchReader.from_stream(dated.table.scan(columns=[column]))
+    batches = _batches(dated, (column,))
     version = str(dated.table.version())
     return SourcePart("", version, sum(batch.num_rows for batch in batches), None, None)
 
@@ -184,7 +222,7 @@ def _scanned_span(dated: DatedTable) -> tuple[datetime | None, datetime | None]:
     column = dated.event_timestamp
     first: datetime | None = None
     last: datetime | None = None
-    for batch in pa.RecordBatchReader.from_stream(dated.table.scan(columns=[column])):
+    for batch in _batches(dated, (column,)):
         span = pc.min_max(batch[column]).as_py()
         if span["min"] is not None:
             low, high = as_moment(span["min"]), as_moment(span["max"])

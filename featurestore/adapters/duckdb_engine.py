@@ -15,6 +15,7 @@ from uuid import uuid4
 import pyarrow as pa
 from sqlglot import ErrorLevel, exp
 
+from featurestore.adapters.addresses import engine_folder, engine_path
 from featurestore.adapters.repeated_scan import RepeatedScan, Scans, told_failure
 from featurestore.errors import QueryError
 from featurestore.graph.arrow_types import dtype_of
@@ -40,18 +41,18 @@ class DuckDBEngine:
     """DuckDB with a bound on memory, spilling to `spill_folder`. Safe to use from several threads at once."""
 
     def __init__(self, *, memory_limit: str, threads: int, spill_folder: Path) -> None:
-        spill_folder.mkdir(parents=True, exist_ok=True)
         self._texts: dict[int, tuple[exp.Query, str]] = {}
         self._lock = threading.Lock()
         self._database: duckdb.DuckDBPyConnection | None = None
         self._settings: dict[str, str | int | float | bool | list[str]] = {
             "memory_limit": memory_limit,
             "threads": threads,
-            "temp_directory": str(spill_folder),
+            "temp_directory": engine_folder(spill_folder),
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             **_KEEP_ZEROS_SIGN,
         }
+        spill_folder.mkdir(parents=True, exist_ok=True)
 
     def schema(self, query: Query) -> pa.Schema:
         with self._cursor(query) as cursor:
@@ -82,7 +83,7 @@ class DuckDBEngine:
             copy = exp.Copy(
                 this=exp.Subquery(this=written_as),
                 kind=False,
-                files=[exp.Literal.string(folder)],
+                files=[exp.Literal.string(engine_folder(Path(folder)))],
                 params=[
                     _parameter("FORMAT", exp.var("PARQUET")),
                     _parameter("COMPRESSION", exp.var("LZ4_RAW")),
@@ -144,6 +145,9 @@ class DuckDBEngine:
         except duckdb.Error as error:
             cursor.close()
             raise _refused(error) from error
+        except QueryError:
+            cursor.close()
+            raise
         return cursor, tuple(scans)
 
     @contextmanager
@@ -218,7 +222,7 @@ def _rendered(tree: exp.Query) -> str:
 def _view_of(name: str, files: ParquetFiles) -> str:
     """A view, seen by one connection only, that scans the files: the engine's own rules then say which name means what,
     in queries whose CTEs have the name of a relation too."""
-    paths = exp.Array(expressions=[exp.Literal.string(path) for path in files.paths])
+    paths = exp.Array(expressions=[exp.Literal.string(engine_path(path)) for path in files.paths])
     options = [exp.PropertyEQ(this=exp.to_identifier("hive_partitioning"), expression=exp.false())]
     if files.by_name:
         options.append(exp.PropertyEQ(this=exp.to_identifier("union_by_name"), expression=exp.true()))

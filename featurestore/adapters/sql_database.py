@@ -47,7 +47,7 @@ class Database:
     Threads may share one; processes open their own. Close it, or use it as a context manager.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | URL) -> None:
         self._engine = _create_engine(_parse_url(url))
         self.name = self._engine.url.render_as_string(hide_password=True)
 
@@ -144,7 +144,7 @@ def _migrate(connection: Connection, migrations: Migrations) -> None:
         ) from error
 
 
-def _parse_url(url: str) -> URL:
+def _parse_url(url: str | URL) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:  # a port that is no number

@@ -36,10 +36,13 @@ def init(
 
 
 def start_project(folder: Path) -> list[str]:
-    """Write the starter project into `folder`, and return what was written. Raises FolderInUse, writing nothing."""
+    """Write the starter project into `folder`, and return what was written. Raises FolderInUse and
+    SettingsError, writing nothing."""
     from sdk.cli.starter.sample_data import write_sample_data
+    from sdk.project import check_folder
 
     folder = folder.resolve()
+    check_folder(folder)
     if (folder / SETTINGS_FILE).exists():
         raise FolderInUse(f"{folder} is a Knownat project already. Nothing was changed; name another folder.")
     if taken := [name for name in (*_OWN, *_DATA) if (folder / name).exists()]:

@@ -79,6 +79,78 @@ def test_partition_columns_are_columns(tmp_path: Path) -> None:
     assert sum(part.rows for part in snapshot.parts) == 9
 
 
+STRANGE = [
+    "a b",
+    "a%20b",
+    "100%",
+    "ü🎉",
+    "a/b",
+    "a:b",
+    "x=y",
+    "a\\b",
+    "[1]",
+    "*",
+    "?",
+    "#",
+    "~",
+    "$HOME",
+    "{a,b}",
+    "%2F",
+]
+
+
+@pytest.mark.parametrize("name", ["plain", "trial[1]", "^|"])
+def test_partition_values_and_the_names_of_folders_are_never_decoded(tmp_path: Path, name: str) -> None:
+    moments = pa.array([JANUARY + timedelta(days=day) for day in range(len(STRANGE))], MOMENT)
+    table = pa.table({"at": moments, "id": pa.array(range(len(STRANGE)), pa.int64()), "value": STRANGE})
+    write_deltalake(tmp_path / "written", table, partition_by=["value"])
+    (tmp_path / "written").rename(tmp_path / name)
+
+    snapshot = DeltaSources(tmp_path).read(DeltaSource("rows", path=name, event_timestamp="at"))
+
+    assert sorted(map(str, values(snapshot, "value"))) == sorted(STRANGE)
+    assert (snapshot.rows, snapshot.first, snapshot.last) == (len(STRANGE), moments[0].as_py(), moments[-1].as_py())
+
+
+def test_only_rows_of_the_asked_time_are_given_whatever_the_folder_is_called(tmp_path: Path) -> None:
+    write_deltalake(tmp_path / "written", rows(10))
+    (tmp_path / "written").rename(tmp_path / "[1]")
+    asked = Interval(JANUARY + timedelta(days=2), JANUARY + timedelta(days=3))
+    source = DeltaSource("rows", path="[1]", event_timestamp="at")
+
+    snapshot = DeltaSources(tmp_path).read(source, within=asked)
+
+    assert values(snapshot) == [2, 3]
+
+
+def test_rows_stay_deleted_where_partitions_have_strange_values(tmp_path: Path) -> None:
+    table = rows(4).set_column(2, "half", pa.array(["a%20b", "a%20b", "a b", "a b"]))
+    write_deltalake(tmp_path / "rows", table, partition_by=["half"])
+    delete_rows(tmp_path / "rows", [0])
+
+    snapshot = read(tmp_path)
+
+    assert (len(values(snapshot)), snapshot.rows) == (3, 3)
+
+
+@pytest.mark.parametrize("name", ["my%20rows", "back\\slash"])
+def test_a_table_whose_name_can_not_be_told_is_refused(tmp_path: Path, name: str) -> None:
+    write_deltalake(tmp_path / "written", rows(2))
+    (tmp_path / "written").rename(tmp_path / name)
+
+    with pytest.raises(SourceError, match=r"source 'rows': .*Rename that folder"):
+        DeltaSources(tmp_path).read(DeltaSource("rows", path=name, event_timestamp="at"))
+
+
+def test_deleted_rows_are_never_read_back_for_the_name_of_a_folder(tmp_path: Path) -> None:
+    write_deltalake(tmp_path / "written", rows(10))
+    delete_rows(tmp_path / "written", [0])
+    (tmp_path / "written").rename(tmp_path / "[1]")
+
+    with pytest.raises(SourceError, match=r"deletion vectors .* Rename that folder"):
+        DeltaSources(tmp_path).read(DeltaSource("rows", path="[1]", event_timestamp="at"))
+
+
 def test_mapped_columns_have_their_own_names(tmp_path: Path) -> None:
     mapped_table(tmp_path / "rows", rows(4))
 
