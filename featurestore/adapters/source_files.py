@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import re
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cache
 from hashlib import sha256
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featurestore.adapters.s3_storage import S3Storage, storage_reason
+from featurestore.adapters.source_paths import AmbiguousPath, FolderFiles, Kind, Parts, Tree, files_of
 from featurestore.errors import SourceError
 
 if TYPE_CHECKING:
     from pyarrow import fs
 
 _S3 = "s3://"
-_WILD = re.compile(r"[*?\[]")
+_LEFT_OUT = "What begins with _ or . is no data unless the path says so."
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,36 +72,112 @@ class SourceFiles:
 
     def _find_remote(self, wanted: WantedFiles) -> list[SourceFile]:
         files = self._storage.filesystem()
+        path = tuple(part for part in wanted.path.removeprefix(_S3).split("/") if part)
         try:
-            found = [_remote(files, key) for key in _keys(files, wanted)]
+            found = ["/".join(parts) for parts in _meant(_KeyTree(files), path, wanted)]
+            opened = [_remote(files, key) for key in sorted(found)]
         except OSError as error:
             raise SourceError(f"source '{wanted.source}': {wanted.path}: {storage_reason(error)}") from error
-        if not found:
-            raise SourceError(f"source '{wanted.source}' has no files: nothing matches {wanted.path}.")
-        return found
+        if not opened:
+            raise SourceError(f"source '{wanted.source}' has no files: nothing matches {wanted.path}. {_LEFT_OUT}")
+        return opened
 
     def _find_local(self, wanted: WantedFiles) -> list[SourceFile]:
-        pattern = Path(wanted.path)
-        root = Path(pattern.anchor) if pattern.is_absolute() else self._folder
-        relative = str(pattern.relative_to(pattern.anchor)) if pattern.is_absolute() else wanted.path
-        base = root / relative
-        if base.is_dir():
-            relative = f"{relative}/{'**/' if wanted.with_subfolders else ''}*{wanted.suffix}"
-        found = sorted(path for path in root.glob(relative) if path.is_file())
+        path = Path(wanted.path)
+        root, parts = (Path(path.anchor), path.parts[1:]) if path.is_absolute() else (self._folder, path.parts)
+        try:
+            found = sorted(root.joinpath(*below) for below in _meant(_DiskTree(root), parts, wanted))
+        except OSError as error:
+            raise SourceError(f"source '{wanted.source}': {root / path} can not be looked through: {error}") from error
         if not found:
+            looked_for = root / path / _inside(wanted).pattern if (root / path).is_dir() else root / path
             raise SourceError(
-                f"source '{wanted.source}' has no files: nothing matches {root / relative}. "
-                "Paths are relative to data_folder in knownat.toml."
+                f"source '{wanted.source}' has no files: nothing matches {looked_for}. "
+                f"Paths are relative to data_folder in knownat.toml. {_LEFT_OUT}"
             )
-        return [self._file(path) for path in found]
+        return [self._file(one) for one in found]
 
     def _file(self, path: Path) -> SourceFile:
         status = path.stat()
         name = path.relative_to(self._folder) if path.is_relative_to(self._folder) else path
         version = f"{status.st_size}\0{status.st_mtime_ns}"
         return SourceFile(
-            str(path), str(name), str(path), path.parent.parts, version, status.st_mtime_ns, _disk(), is_local=True
+            str(path), str(name), str(path), name.parent.parts, version, status.st_mtime_ns, _disk(), is_local=True
         )
+
+
+def _inside(wanted: WantedFiles) -> FolderFiles:
+    return FolderFiles(wanted.suffix, wanted.with_subfolders)
+
+
+def _meant(tree: Tree, path: Parts, wanted: WantedFiles) -> set[Parts]:
+    try:
+        return files_of(tree, path, _inside(wanted))
+    except AmbiguousPath as error:
+        raise SourceError(
+            f"source '{wanted.source}': {wanted.path} can mean two things, as {error.name} is there and {error.other} "
+            "matches it as a pattern. Rename that, or write [[], [*] and [?] for the letters themselves."
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _DiskTree:
+    """A Tree below a folder of this machine."""
+
+    root: Path
+
+    def kind(self, path: Parts) -> Kind | None:
+        return _kind(self.root.joinpath(*path))
+
+    def names(self, folder: Parts) -> Mapping[str, Kind]:
+        try:
+            with os.scandir(self.root.joinpath(*folder)) as listed:
+                return {entry.name: kind for entry in listed if (kind := _kind(entry)) is not None}
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+
+
+def _kind(place: Path | os.DirEntry[str]) -> Kind | None:
+    if place.is_dir():
+        return Kind.LINKED_FOLDER if place.is_symlink() else Kind.FOLDER
+    return Kind.FILE if place.is_file() else None
+
+
+class _KeyTree:
+    """A Tree of an object store's keys. What lies below the first folder that is asked for is listed at once."""
+
+    def __init__(self, files: fs.S3FileSystem) -> None:
+        self._files = files
+        self._listed: Parts | None = None
+        self._folders: dict[Parts, dict[str, Kind]] = {}
+
+    def kind(self, path: Parts) -> Kind | None:
+        from pyarrow import fs
+
+        if self._listed is not None and len(path) > len(self._listed) and path[: len(self._listed)] == self._listed:
+            return self._folders.get(path[:-1], {}).get(path[-1])
+        found = self._files.get_file_info("/".join(path)).type
+        return {fs.FileType.File: Kind.FILE, fs.FileType.Directory: Kind.FOLDER}.get(found)
+
+    def names(self, folder: Parts) -> Mapping[str, Kind]:
+        if self._listed is None or folder[: len(self._listed)] != self._listed:
+            self._list(folder)
+        return self._folders.get(folder, {})
+
+    def _list(self, folder: Parts) -> None:
+        from pyarrow import fs
+
+        self._listed, self._folders = folder, {}
+        try:
+            found = self._files.get_file_info(fs.FileSelector("/".join(folder), recursive=True))
+        except FileNotFoundError:
+            return
+        for info in found:
+            if info.type is fs.FileType.File:
+                path = tuple(info.path.split("/"))
+                for depth in range(len(folder), len(path) - 1):
+                    self._folders.setdefault(path[:depth], {}).setdefault(path[depth], Kind.FOLDER)
+                self._folders.setdefault(path[:-1], {})[path[-1]] = Kind.FILE
 
 
 @cache
@@ -109,34 +185,6 @@ def _disk() -> fs.LocalFileSystem:
     from pyarrow import fs  # 3 MB, which a process that only looks features up never needs
 
     return fs.LocalFileSystem()
-
-
-def _keys(files: fs.S3FileSystem, wanted: WantedFiles) -> list[str]:
-    """The keys that the path means: an object, those in a folder, or those that a pattern matches."""
-    from pyarrow import fs
-
-    path = wanted.path.removeprefix(_S3).rstrip("/")
-    parts = path.split("/")
-    fixed = list(takewhile(lambda part: not _WILD.search(part), parts))
-    if len(fixed) == len(parts):
-        if files.get_file_info(path).type is fs.FileType.File:
-            return [path]
-        parts = [*parts, *(["**"] if wanted.with_subfolders else []), f"*{wanted.suffix}"]
-    try:
-        listed = files.get_file_info(fs.FileSelector("/".join(fixed), recursive=True))
-    except FileNotFoundError:
-        return []
-    keys = [info.path for info in listed if info.type is fs.FileType.File]
-    return sorted(key for key in keys if _matches(key.split("/"), parts))
-
-
-def _matches(parts: list[str], pattern: list[str]) -> bool:
-    """As a shell does; `**` is any number of folders."""
-    if not pattern:
-        return not parts
-    if pattern[0] == "**":
-        return any(_matches(parts[skipped:], pattern[1:]) for skipped in range(len(parts) + 1))
-    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])
 
 
 def _remote(files: fs.S3FileSystem, key: str) -> SourceFile:
