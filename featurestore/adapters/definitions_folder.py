@@ -30,7 +30,7 @@ _ONE_READER = threading.RLock()
 
 
 class DefinitionsFolder:
-    """The Python files of a folder and its subfolders, in the order of their paths."""
+    """The Python files of a folder and its subfolders, in the order of their paths. What begins with a dot is none."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
@@ -51,7 +51,7 @@ class DefinitionsFolder:
         found: list[Declaration] = []
         problems: list[Problem] = []
         with _importable(self._folder):
-            for file in sorted(self._folder.rglob("*.py")):
+            for file in self._files():
                 try:
                     found += _declared(importlib.import_module(self._module_name(file)))
                 except (Exception, SystemExit) as error:  # noqa: BLE001 - user code may raise anything; all of it is told
@@ -60,9 +60,18 @@ class DefinitionsFolder:
             raise DefinitionsError(problems)
         return _sorted(found)
 
+    def _files(self) -> list[Path]:
+        """Without what editors, notebooks and Python itself keep there: whose names begin with a dot, and caches."""
+        found = (file for file in self._folder.rglob("*.py") if not file.is_dir())
+        return sorted(file for file in found if not any(map(_is_kept, file.relative_to(self._folder).parts)))
+
     def _module_name(self, file: Path) -> str:
         parts = [self._folder.name, *file.relative_to(self._folder).with_suffix("").parts]
         return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _is_kept(name: str) -> bool:
+    return name.startswith(".") or name == "__pycache__"
 
 
 def _names_another_module(folder: Path) -> bool:

@@ -80,6 +80,25 @@ def test_a_folder_without_files_declares_nothing(definitions: Path) -> None:
     assert entity_names(definitions) == []
 
 
+def test_what_editors_and_notebooks_keep_is_not_read_and_private_modules_are(definitions: Path) -> None:
+    written(definitions, pets=ENTITY.format(name="cat"), _private__dogs=ENTITY.format(name="dog"))
+    copied = (definitions / "pets.py").read_text()
+    for kept in (".ipynb_checkpoints/pets-checkpoint.py", ".venv/lib/site.py", "__pycache__/pets.py", ".hidden.py"):
+        (definitions / kept).parent.mkdir(parents=True, exist_ok=True)
+        (definitions / kept).write_text(copied)
+    (definitions / "._pets.py").write_bytes(b"\x00\x05\x16\x07\x00Mac OS X")
+    (definitions / ".#pets.py").symlink_to("somebody@host.123")
+    (definitions / "folder.py").mkdir()
+
+    assert entity_names(definitions) == ["dog", "cat"]
+
+
+def test_a_definitions_folder_may_lie_in_a_folder_that_is_hidden(tmp_path: Path) -> None:
+    written(tmp_path / ".kept" / "[1] %20" / "defined", a=ENTITY.format(name="cat"))
+
+    assert entity_names(tmp_path / ".kept" / "[1] %20" / "defined") == ["cat"]
+
+
 @pytest.mark.parametrize(
     "line", ["from defined.entities import aircraft", "from .entities import aircraft", "from . import entities"]
 )
