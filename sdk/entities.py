@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import chain
+from typing import Any
 
 from featurestore.errors import EntityRowsError
 
@@ -19,6 +20,7 @@ Entities = tuple[Row, ...] | Mapping[str, list[object]]
 _PLAIN = (str, bool, int, float, date, Decimal)
 _EXACT = frozenset({str, bool, int, float, type(None)})
 """What most values are, and then need no second look."""
+_TIMES = {"M": "datetime64", "m": "timedelta64"}
 
 
 def checked_entities(entities: Iterable[Row] | Mapping[str, Iterable[object]]) -> Entities:
@@ -97,6 +99,8 @@ def _plain(value: object, index: int, name: str) -> object:
         return _exact(value)
     if isinstance(value, list | tuple):
         return [_plain(item, index, name) for item in value]
+    if getattr(getattr(value, "dtype", None), "kind", "") in _TIMES:
+        value = _in_microseconds(value)
     listed = getattr(value, "tolist", None)  # a scalar or an array of NumPy
     plain = listed() if callable(listed) else value
     if isinstance(plain, list):
@@ -112,6 +116,8 @@ def _plain(value: object, index: int, name: str) -> object:
 def _exact(value: object) -> object:
     """Subclasses, such as an enum's texts or NumPy's floats, as the value they stand for."""
     match value:
+        case datetime():
+            return _moment(value)
         case None | bool() | date() | Decimal():
             return value
         case str():
@@ -122,6 +128,23 @@ def _exact(value: object) -> object:
             return float(value)
         case _:
             raise TypeError(type(value).__name__)
+
+
+def _in_microseconds(value: Any) -> object:
+    """Moments and durations of NumPy, which makes plain numbers of their nanoseconds."""
+    return value.astype(f"{_TIMES[value.dtype.kind]}[us]")
+
+
+def _moment(value: datetime) -> datetime | None:
+    """Without the nanoseconds of pandas, whose moment that is none (NaT) is a null."""
+    if type(value) is datetime:
+        return value
+    if value != value:  # noqa: PLR0124 - what NaT alone is
+        return None
+    return datetime(
+        value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond,
+        tzinfo=value.tzinfo, fold=value.fold,
+    )  # fmt: skip
 
 
 def _value_json(value: object) -> object:

@@ -24,9 +24,9 @@ from featurestore.errors import ConcurrentChange
 from featurestore.graph.resolved import ResolvedView
 from featurestore.graph.written import EVENT_TIMESTAMP
 from featurestore.intervals import DAY, Interval, floor_to
+from featurestore.operations.fitted_column import as_moments
 from featurestore.operations.open_table import open_table, record_commits
 from featurestore.operations.sides import OfflineSide
-from featurestore.operations.spine import as_moments
 from featurestore.ports.engine import DataFile, ParquetFiles, Query
 
 _ATTEMPTS = 200

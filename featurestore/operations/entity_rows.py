@@ -1,7 +1,11 @@
-"""An online request's rows: values checked against the types of keys and inputs; errors name row and column."""
+"""Rows of plain values, of a lookup or a push: checked against the types of their columns; errors name row and column.
+
+`typed_value` says what fits a type, as `fitted_column` does for Arrow: the same kind of thing, and exactly the value.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Context, Decimal, Inexact, InvalidOperation
@@ -14,8 +18,12 @@ from featurestore.spec.dtypes import DType, Kind
 _INTEGER_BITS = {Kind.INT8: 8, Kind.INT16: 16, Kind.INT32: 32, Kind.INT64: 64}
 _EXACT = {Kind.DECIMAL: ", as text such as '1.50', a Decimal or an integer, with no more digits than that"}
 """What is said to someone who tried another way."""
-_PLAIN = {Kind.BOOL: bool, Kind.FLOAT32: float, Kind.FLOAT64: float}
+_PLAIN = {Kind.BOOL: bool, Kind.FLOAT64: float}
 """Types whose every value is one already."""
+_FLOAT_DIGITS = {Kind.FLOAT32: 24, Kind.FLOAT64: 53}
+"""In binary."""
+_TOO_LARGE = {Kind.FLOAT32: 2.0**128 - 2.0**103, Kind.FLOAT64: math.inf}
+"""The least number whose nearest value is infinite."""
 
 Row = Mapping[str, object]
 Entities = Sequence[Row] | Mapping[str, Sequence[object]]
@@ -89,6 +97,8 @@ def _is_typed(values: Sequence[Any], dtype: DType) -> bool:
     if only is int:
         bits = _INTEGER_BITS.get(dtype.kind)
         return bits is not None and -(1 << bits - 1) <= min(values) and max(values) < 1 << bits - 1
+    if only is float and dtype.kind is Kind.FLOAT32:
+        return all(map(_TOO_LARGE[Kind.FLOAT32].__gt__, map(abs, values)))
     return _PLAIN.get(dtype.kind) is only
 
 
@@ -98,9 +108,19 @@ def _value(value: object, index: int, column: Column) -> object:
     typed = typed_value(value, column.dtype)
     if typed is None:
         shown = f"{value!r}"[:80]
-        hint = _EXACT.get((column.dtype.item or column.dtype).kind, "")
-        raise EntityRowsError(f"Row {index}: '{column.name}' is {shown}, expected {column.dtype.value}{hint}")
+        told = f"Row {index}: '{column.name}' is {shown}, expected {column.dtype.value}"
+        raise EntityRowsError(told + hint(value, column.dtype))
     return typed
+
+
+def hint(value: object, dtype: DType) -> str:
+    """What is said to someone whose value is of the right kind, after what was expected."""
+    kind = (dtype.item or dtype).kind
+    if kind in _FLOAT_DIGITS and isinstance(value, int) and not isinstance(value, bool):
+        return ", which has no such whole number"
+    if kind is Kind.FLOAT32 and isinstance(value, float):
+        return ", which has no such large number"
+    return _EXACT.get(kind, "")
 
 
 def typed_value(value: object, dtype: DType) -> object:  # noqa: PLR0911 - one answer for each kind
@@ -113,7 +133,7 @@ def typed_value(value: object, dtype: DType) -> object:  # noqa: PLR0911 - one a
         case Kind.INT8 | Kind.INT16 | Kind.INT32 | Kind.INT64:
             return value if _is_integer(value, _INTEGER_BITS[dtype.kind]) else None
         case Kind.FLOAT32 | Kind.FLOAT64:
-            return _float(value)
+            return _float(value, dtype.kind)
         case Kind.DATE:
             return _date(value)
         case Kind.TIMESTAMP:
@@ -151,18 +171,33 @@ def _list(value: object, dtype: DType) -> list[object] | None:
 def _embedding(value: object, size: int) -> list[float] | None:
     if not isinstance(value, list | tuple) or len(value) != size:
         return None
-    items = [item for item in map(_float, value) if item is not None]
+    items = [item for item in (_float(item, Kind.FLOAT32) for item in value) if item is not None]
     return items if len(items) == size else None
 
 
-def _float(value: object) -> float | None:
-    """JSON has no NaN and no infinities: they are spelled out, as dates are."""
+def _float(value: object, kind: Kind) -> float | None:
+    """JSON has no NaN and no infinities: they are spelled out, as dates are. A float becomes the nearest of its type,
+    as its text did before; an integer is the float, or none."""
+    if isinstance(value, float):
+        return value if math.isinf(value) or not abs(value) >= _TOO_LARGE[kind] else None
     if isinstance(value, str):
         return float(value) if value in ("NaN", "Infinity", "-Infinity") else None
-    try:
-        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-    except OverflowError:  # an integer beyond every double
+    if not isinstance(value, int) or isinstance(value, bool):
         return None
+    try:
+        number = float(value)
+    except OverflowError:  # beyond every double
+        return None
+    return number if abs(number) < _TOO_LARGE[kind] and _is_exactly(number, value, kind) else None
+
+
+def _is_exactly(number: float, value: int, kind: Kind) -> bool:
+    """Whether the integer is a float of this kind; or is what the double is written as, since many write whole ones
+    without a point: 1e23 is no sum of so few powers of two."""
+    lowest = value & -value
+    if abs(value).bit_length() - lowest.bit_length() < _FLOAT_DIGITS[kind]:
+        return True
+    return kind is Kind.FLOAT64 and Decimal(repr(number)) == value
 
 
 def _is_integer(value: object, bits: int) -> bool:

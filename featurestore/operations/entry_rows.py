@@ -7,6 +7,7 @@ declare are left out. What is no row is told with its reason, and never keeps th
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -17,7 +18,7 @@ import pyarrow as pa
 from featurestore.errors import EntityRowsError, suggestion
 from featurestore.graph.arrow_types import arrow_type
 from featurestore.graph.resolved import Column
-from featurestore.operations.entity_rows import typed_value
+from featurestore.operations.entity_rows import hint, typed_value
 from featurestore.operations.fitted_frame import EARLIEST, LATEST
 from featurestore.ports.entries import Entry
 from featurestore.ports.stream import Rejected
@@ -175,7 +176,7 @@ def _object(text: str) -> Mapping[str, Any]:
 def _parsed(text: str) -> Any:
     """Strict JSON. Raises ValueError."""
     try:
-        return json.loads(text, object_pairs_hook=_once, parse_constant=_refused)
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_refused, parse_float=_finite)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
 
@@ -185,6 +186,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) < len(pairs):
         raise ValueError("a name is there twice in one object")
     return made
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text[:80]} is beyond every float")
+    return value
 
 
 def _refused(constant: str) -> NoReturn:
@@ -201,7 +209,7 @@ def _typed(value: object, column: Column) -> object:
 
 
 def _wrong(name: str, value: object, dtype: DType) -> EntityRowsError:
-    return EntityRowsError(f"'{name}' is {_shown(value)}, expected {dtype.value}")
+    return EntityRowsError(f"'{name}' is {_shown(value)}, expected {dtype.value}{hint(value, dtype)}")
 
 
 def _shown(value: object) -> str:

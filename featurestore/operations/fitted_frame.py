@@ -1,7 +1,7 @@
 """A frame in exactly the columns and types that a frame source declares, and whether two frames hold the same rows.
 
-A table would cast what is nearly right (2.7 into an integer column becomes 2), so that is refused here. Only what
-changes no value is let through: another way of packing text, other units of a timestamp, a column of nulls alone.
+A table would cast what is nearly right (2.7 into an integer column becomes 2), so that is refused here: what fits a
+column is decided by `fitted_column`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.errors import InvalidRequest
-from featurestore.graph.arrow_types import arrow_type
-from featurestore.operations.spine import as_moments
+from featurestore.operations.fitted_column import as_moments, converted, misfit
 from featurestore.spec.source import FrameSource
 
 EARLIEST, LATEST = datetime(1678, 1, 1, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)
@@ -77,11 +76,9 @@ def _problems(source: FrameSource, frame: pa.Table) -> Iterator[str]:
         if name not in frame.column_names:
             yield f"column '{name}' ({dtype.value}) is missing"
         elif frame.column_names.count(name) == 1:
-            found = frame.schema.field(name).type
-            if not _holds_the_same(found, arrow_type(dtype)):
-                yield f"column '{name}' is {found} and is declared as {dtype.value}; convert it before it is pushed"
-            elif not _fits(frame[name], arrow_type(dtype)):
-                yield f"column '{name}' has values finer than microseconds; round them before they are pushed"
+            unfit = misfit(frame[name], dtype)
+            if unfit is not None:
+                yield f"column '{name}' {unfit.told}"
             else:
                 yield from _time_problems(source, name, frame[name])
 
@@ -100,30 +97,5 @@ def _beyond(events: pa.ChunkedArray) -> int:
     return int(pc.sum(outside).as_py() or 0)
 
 
-def _holds_the_same(found: pa.DataType, declared: pa.DataType) -> bool:
-    """Whether every value of one type is the same value of the other."""
-    if pa.types.is_dictionary(found):
-        return _holds_the_same(found.value_type, declared)
-    if pa.types.is_null(found) or found == declared:
-        return True
-    if pa.types.is_string(declared):
-        return bool(pa.types.is_large_string(found) or pa.types.is_string_view(found))
-    return bool(pa.types.is_timestamp(declared) and pa.types.is_timestamp(found))
-
-
 def _fitted(source: FrameSource, frame: pa.Table) -> pa.Table:
-    columns = {name: _cast(frame[name], arrow_type(dtype)) for name, dtype in source.columns}
-    return pa.table(columns)
-
-
-def _fits(column: pa.ChunkedArray, kind: pa.DataType) -> bool:
-    try:
-        _cast(column, kind)
-    except pa.ArrowInvalid:
-        return False
-    return True
-
-
-def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    """A timestamp without a zone is read as UTC."""
-    return column.cast(kind, safe=True)
+    return pa.table({name: converted(frame[name], dtype) for name, dtype in source.columns})

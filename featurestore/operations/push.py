@@ -23,13 +23,13 @@ from featurestore.graph.resolved import ResolvedView
 from featurestore.intervals import show_moment
 from featurestore.operations.add_rows import add_rows
 from featurestore.operations.fill_views import FillRequest, fill_views
+from featurestore.operations.fitted_column import as_moments
 from featurestore.operations.fitted_frame import check_same_rows
 from featurestore.operations.push_frame import check_key
 from featurestore.operations.push_online import OnlineState, bring_online
 from featurestore.operations.pushed_rows import stamped_rows
 from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.operations.source_rows import rejected_among
-from featurestore.operations.spine import as_moments
 from featurestore.ports.engine import Query
 from featurestore.ports.frames import FrameStore, Pushed
 from featurestore.spec.source import FrameSource

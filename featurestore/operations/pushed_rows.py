@@ -14,8 +14,8 @@ from featurestore.graph.arrow_types import arrow_schema, arrow_type
 from featurestore.graph.resolved import Column
 from featurestore.intervals import show_moment
 from featurestore.operations.entity_rows import Row, typed_columns
+from featurestore.operations.fitted_column import as_moments
 from featurestore.operations.fitted_frame import fitted_frame
-from featurestore.operations.spine import as_moments
 from featurestore.spec.dtypes import Kind
 from featurestore.spec.source import FrameSource
 

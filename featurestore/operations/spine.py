@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import assert_never
-
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from featurestore.errors import SpineError, suggestion
-from featurestore.graph.arrow_types import arrow_type, is_list, is_moment
+from featurestore.graph.arrow_types import is_moment
 from featurestore.graph.resolved import Column, FeatureSet
+from featurestore.operations.fitted_column import as_moments, converted, misfit, moment_misfit
 from featurestore.ports.joins import MOMENT
-from featurestore.spec.dtypes import DType, Kind
-
-_ANY_INTEGER = pa.decimal128(20, 0)
 
 
 def check_spine(spine: pa.Table, features: FeatureSet, *, timestamp: str, label: str | None) -> None:
@@ -54,20 +49,9 @@ def spine_relation(spine: pa.Table, features: FeatureSet, *, timestamp: str) -> 
     needed = {column.name: column for column in (*features.join_columns, *features.request_inputs)}
     arrays = [
         as_moments(spine[timestamp]),
-        *(_cast(spine[column.name], column) for column in needed.values()),
+        *(converted(spine[column.name], column.dtype) for column in needed.values()),
     ]
     return pa.table(arrays, names=[MOMENT, *needed])
-
-
-def as_moments(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Any timestamps or dates as UTC with microseconds: naive ones are read as UTC, nanoseconds are floored."""
-    kind = values.type
-    if pa.types.is_timestamp(kind) and kind.unit == "ns":
-        values = pc.floor_temporal(values, unit="microsecond")
-        values = values.cast(pa.timestamp("us", tz=kind.tz))
-    elif pa.types.is_timestamp(kind) and kind.unit != "us":
-        values = values.cast(pa.timestamp("us", tz=kind.tz))
-    return values.cast(pa.timestamp("us", tz="UTC"))
 
 
 def _timestamp_problems(spine: pa.Table, timestamp: str) -> list[str]:
@@ -78,7 +62,8 @@ def _timestamp_problems(spine: pa.Table, timestamp: str) -> list[str]:
         return [f"its timestamp column '{timestamp}' is {spine.schema.field(timestamp).type}, not a timestamp"]
     if missing := spine[timestamp].null_count:
         return [f"{missing} rows have no '{timestamp}'"]
-    return []
+    unfit = moment_misfit(spine[timestamp])
+    return [] if unfit is None else [f"its timestamp column '{timestamp}' {unfit.told}"]
 
 
 def _column_problems(spine: pa.Table, column: Column, kind: str) -> list[str]:
@@ -86,52 +71,5 @@ def _column_problems(spine: pa.Table, column: Column, kind: str) -> list[str]:
         return [
             f"it has no {kind} '{column.name}' ({column.dtype.value}). {suggestion(column.name, spine.column_names)}"
         ]
-    found = spine.schema.field(column.name).type
-    if not _fits(found, column.dtype):
-        return [f"its {kind} '{column.name}' is {found}, and {column.dtype.value} is needed: convert it"]
-    try:
-        values = _cast(spine[column.name], column)
-    except pa.ArrowException as error:
-        return [f"its {kind} '{column.name}' does not fit {column.dtype.value}: {error}"]
-    if column.dtype.kind is Kind.EMBEDDING and (lacking := pc.list_flatten(values).null_count):
-        return [f"its {kind} '{column.name}' lacks {lacking} items: an embedding has no null items"]
-    return []
-
-
-def _fits(found: pa.DataType, dtype: DType) -> bool:  # noqa: C901, PLR0911 - one answer for each kind
-    """Whether values of the type can be read as ours without a guess: widening, or the same kind of thing."""
-    if pa.types.is_null(found):
-        return True
-    if pa.types.is_dictionary(found):
-        return _fits(found.value_type, dtype)
-    match dtype.kind:
-        case Kind.INT8 | Kind.INT16 | Kind.INT32 | Kind.INT64:
-            return bool(pa.types.is_integer(found))
-        case Kind.FLOAT32 | Kind.FLOAT64:
-            return bool(pa.types.is_integer(found) or pa.types.is_floating(found))
-        case Kind.STRING:
-            return bool(pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_string_view(found))
-        case Kind.TIMESTAMP:
-            return bool(pa.types.is_timestamp(found))
-        case Kind.DATE:
-            return bool(pa.types.is_date32(found) or pa.types.is_timestamp(found))
-        case Kind.BOOL:
-            return bool(pa.types.is_boolean(found))
-        case Kind.DECIMAL:
-            return bool(pa.types.is_integer(found) or pa.types.is_decimal(found))
-        case Kind.LIST:
-            assert dtype.item is not None  # noqa: S101 - a list has items
-            return (is_list(found) or pa.types.is_fixed_size_list(found)) and _fits(found.value_type, dtype.item)
-        case Kind.EMBEDDING:
-            may_have_size = is_list(found) or (pa.types.is_fixed_size_list(found) and found.list_size == dtype.size)
-            return may_have_size and _fits(found.value_type, DType.FLOAT32)
-        case _:
-            assert_never(dtype.kind)
-
-
-def _cast(values: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
-    if column.dtype.kind is Kind.TIMESTAMP:
-        return as_moments(values)
-    if column.dtype.kind is Kind.DECIMAL and pa.types.is_integer(values.type):
-        values = values.cast(_ANY_INTEGER)  # room for each value, where Arrow asks for room for every integer
-    return values.cast(arrow_type(column.dtype), safe=True)
+    unfit = misfit(spine[column.name], column.dtype)
+    return [] if unfit is None else [f"its {kind} '{column.name}' {unfit.told}"]

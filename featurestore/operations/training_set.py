@@ -17,13 +17,14 @@ from featurestore.graph.fingerprint import fingerprint
 from featurestore.graph.resolved import FeatureSet
 from featurestore.intervals import show_moment
 from featurestore.operations.as_served import PinnedHistory, ServedHistory, pin_history, served_warnings
+from featurestore.operations.fitted_column import as_moments
 from featurestore.operations.open_table import content_at, open_table
 from featurestore.operations.point_in_time import Pull, point_in_time
 from featurestore.operations.pull_warnings import beyond_filled, spine_warnings
 from featurestore.operations.reach import answers_until
 from featurestore.operations.result_file import ResultFile, passing_file, write_result, write_table
 from featurestore.operations.sides import OfflineSide
-from featurestore.operations.spine import as_kept, as_moments, check_spine
+from featurestore.operations.spine import as_kept, check_spine
 from featurestore.ports.engine import ParquetFiles
 from featurestore.ports.objects import ObjectReference, ObjectStore
 from featurestore.ports.state import DatasetState, Manifest, PinnedTable

@@ -101,12 +101,17 @@ def columns_of(columns: dict[str, list[Json]]) -> dict[str, list[object]]:
 
 
 def _is_plain(value: Json) -> bool:
-    return len(value) <= MOST_TEXT if type(value) is str else type(value) in _SMALL
+    kind = type(value)
+    if kind is float:
+        return value - value == 0  # type: ignore[operator]  # else it is infinite
+    return len(value) <= MOST_TEXT if kind is str else kind in _SMALL  # type: ignore[arg-type]  # as just seen
 
 
 def _checked(value: Json, index: int, name: str) -> object:
     if isinstance(value, dict | list):
         return _unwrapped(value, index, name)
+    if isinstance(value, float) and math.isinf(value):
+        raise _too_large(index, name)
     if isinstance(value, str) and len(value) > MOST_TEXT:
         raise EntityRowsError(
             f"Row {index}: '{name[:80]}' has {len(value):,} characters, and {MOST_TEXT:,} is the most."
@@ -116,6 +121,8 @@ def _checked(value: Json, index: int, name: str) -> object:
 
 def _unwrapped(value: dict[str, Json] | list[Json], index: int, name: str) -> object:
     if isinstance(value, list):
+        if math.inf in value or -math.inf in value:
+            raise _too_large(index, name)
         return [_unwrapped(item, index, name) if isinstance(item, dict) else item for item in value]
     try:
         match value:
@@ -131,6 +138,13 @@ def _unwrapped(value: dict[str, Json] | list[Json], index: int, name: str) -> ob
         raise EntityRowsError(f"Row {index}: '{name[:80]}' is {value!r:.80}: {error}") from error
     raise EntityRowsError(
         f"Row {index}: '{name[:80]}' is {value!r:.80}, expected a text, a number, true, false or null"
+    )
+
+
+def _too_large(index: int, name: str) -> EntityRowsError:
+    """Of a number such as 1e400, which Python reads as an infinity that nobody wrote."""
+    return EntityRowsError(
+        f"Row {index}: '{name[:80]}' is a number beyond every float: an infinity is written as {{\"$float\": …}}"
     )
 
 

@@ -6,7 +6,6 @@ belongs to a value has a backslash before it.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, assert_never
 import typer
 
 from featurestore.spec.dtypes import DType, Kind
+from sdk.cli.json_text import exact_float, parsed_json
 
 _PART = re.compile(r"((?:[^\\,]|\\.)*)(,|$)", re.DOTALL)
 
@@ -68,7 +68,7 @@ def typed_value(column: str, text: str, dtype: DType) -> object:
             case Kind.INT8 | Kind.INT16 | Kind.INT32 | Kind.INT64:
                 return int(text)
             case Kind.FLOAT32 | Kind.FLOAT64:
-                return float(text)
+                return _number(text)
             case Kind.STRING | Kind.DATE | Kind.TIMESTAMP | Kind.DECIMAL:
                 return text  # dates, moments and decimals are read from their text by whoever is asked
             case Kind.LIST | Kind.EMBEDDING:
@@ -82,7 +82,7 @@ def typed_value(column: str, text: str, dtype: DType) -> object:
 def read_entities(file: Path) -> list[dict[str, Any]]:
     """The entities of a JSON file: a list of objects, or one object. Raises BadParameter."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = parsed_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise typer.BadParameter(f"{file} is not readable JSON: {error}", param_hint="--entities") from error
     entities = [content] if isinstance(content, dict) else content
@@ -91,9 +91,17 @@ def read_entities(file: Path) -> list[dict[str, Any]]:
     return list(entities)
 
 
+def _number(text: str) -> int | float:
+    """Whole numbers as they are: whether one is a float, is told by whoever is asked."""
+    try:
+        return int(text)
+    except ValueError:
+        return exact_float(text)
+
+
 def _listed(text: str) -> list[Any]:
     """A list as JSON; the commas between its items have a backslash before them, as any comma of a value."""
-    match json.loads(text):
+    match parsed_json(text):
         case list() as listed:
             return listed
         case _:

@@ -1,4 +1,4 @@
-"""Strict JSON of what commands answer: any reader can parse it, and nothing is lost on the way.
+"""JSON of what commands answer and are given: any reader can parse it, and nothing is lost on the way.
 
 JSON has no NaN and no infinities: they are written as the strings `NaN`, `Infinity` and `-Infinity`. Decimals are
 strings with all their digits, moments ISO 8601 in UTC with a `Z`, dates ISO 8601, and durations are written as
@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from featurestore.spec.names import show_duration
 
@@ -26,6 +27,36 @@ def json_text(value: object, *, indent: int | None = 2) -> str:
     '{"share": "NaN", "rows": [1, null]}'
     """
     return json.dumps(plain(value), indent=indent, allow_nan=False)
+
+
+def parsed_json(text: str) -> Any:
+    """What the text says, unless Python would take it for something else. Raises ValueError.
+
+    >>> parsed_json('{"rows": 1, "rows": 2}')
+    Traceback (most recent call last):
+    ValueError: an object has the name 'rows' twice
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_object, parse_float=exact_float)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
+def exact_float(text: str) -> float:
+    """Raises ValueError for a number such as 1e400, which Python reads as infinite."""
+    value = float(text)
+    if math.isinf(value) and any(digit in text for digit in "123456789"):
+        raise ValueError(f"{text[:80]} is beyond every float")
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"an object has the name {name[:80]!r} twice")
+        found[name] = value
+    return found
 
 
 def plain(value: object) -> object:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sdk.cli.invocation import Invocation, client_command
+from sdk.cli.json_text import parsed_json
 from sdk.cli.output import lines, shown
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def _read(file: Path) -> Path | list[Mapping[str, Any]]:
         return file
     try:
         text = file.read_text(encoding="utf-8")
-        rows = _json_lines(text) if file.suffix in _LINES else json.loads(text)
+        rows = _json_lines(text) if file.suffix in _LINES else parsed_json(text)
     except (OSError, ValueError) as error:
         raise typer.BadParameter(f"{file} is not readable JSON: {error}", param_hint="FILE") from error
     if not isinstance(rows, Sequence) or not all(isinstance(row, dict) for row in rows):
@@ -54,7 +54,7 @@ def _read(file: Path) -> Path | list[Mapping[str, Any]]:
 
 def _json_lines(text: str) -> list[Any]:
     """Not by `splitlines`, which takes characters for the end of a line that may stand in a text."""
-    return [json.loads(line) for line in text.split("\n") if line.strip()]
+    return [parsed_json(line) for line in text.split("\n") if line.strip()]
 
 
 def _text(result: PushResult) -> RenderableType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from featurestore.errors import EntityRowsError, InvalidRequest
 from featurestore.operations.chosen_features import LONGEST_NAME, MOST_REFERENCES, FeatureChoice
 from featurestore.service.bodies import MOST_CONTAINERS, MOST_ITEMS, MOST_LEVELS, strict_json
 from featurestore.service.problems import MOST_PROBLEM_BYTES, problem
-from featurestore.service.wire import MOST_FIELDS, MOST_TEXT, rows_of
+from featurestore.service.wire import MOST_FIELDS, MOST_TEXT, columns_of, rows_of
 from tests.service.conftest import served
 
 
@@ -85,6 +86,18 @@ def test_a_key_has_so_many_characters_and_no_more() -> None:
 
     with pytest.raises(EntityRowsError, match="Row 0: 'shop' has 65,537 characters, and 65,536 is the most"):
         rows_of([{"shop": "x" * (MOST_TEXT + 1)}])
+
+
+@pytest.mark.parametrize("value", [b"1e400", b"-1e400", b"[1.5, 1e400]", b"1" + b"0" * 400 + b".5"])
+def test_a_number_that_would_become_infinite_is_refused_and_infinity_is_not(value: bytes) -> None:
+    [row] = rows_of(strict_json(b'[{"x": {"$float": "-Infinity"}, "y": [{"$float": "Infinity"}]}]'))
+    assert row == {"x": -math.inf, "y": [math.inf]}
+
+    rows = strict_json(b'[{"x": 1.5}, {"x": ' + value + b"}]")
+    with pytest.raises(EntityRowsError, match="Row 1: 'x' is a number beyond every float"):
+        rows_of(rows)
+    with pytest.raises(EntityRowsError, match="Row 0: 'x' is a number beyond every float"):
+        columns_of({"x": [rows[1]["x"]]})
 
 
 def test_so_many_features_and_so_long_names_are_asked_for_and_no_more() -> None:

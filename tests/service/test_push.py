@@ -109,6 +109,11 @@ def test_a_windowed_view_says_when_it_counts_them(client: Client) -> None:
     [
         ({"visitors": 2.5}, r"Row 1: 'visitors' is 2.5, expected int64"),
         ({"visitors": "7"}, r"Row 1: 'visitors' is '7', expected int64"),
+        ({"visitors": 2**63}, r"Row 1: 'visitors' is 9223372036854775808, expected int64"),
+        ({"visitors": True}, r"Row 1: 'visitors' is True, expected int64"),
+        ({"mood": 2**53 + 1}, r"Row 1: 'mood' is 9007199254740993, expected float64, which has no such whole number"),
+        ({"mood": "0.5"}, r"Row 1: 'mood' is '0.5', expected float64"),
+        ({"shop": "\ud800"}, r"Row 1: 'shop' is .*, expected string"),
         ({"at": "yesterday"}, r"Row 1: 'at' is 'yesterday', expected timestamp"),
         ({"visitor": 1}, r"Row 1 has 'visitor', which source 'visits' does not declare. Did you mean 'visitors'"),
     ],
@@ -151,6 +156,8 @@ def test_what_can_not_be_pushed_is_refused_with_what_to_do(client: Client) -> No
         client.push("latest", [{**ROW, "at": None}], key="first")
     with pytest.raises(InvalidRequest, match="column 'visitors' is double"):
         client.push("latest", TABLE.set_column(2, "visitors", pa.array([7.0])), key="first")
+    with pytest.raises(InvalidRequest, match="column 'mood' does not fit float64: row 0 has 9007199254740993"):
+        client.push("latest", TABLE.set_column(3, "mood", pa.array([2**53 + 1])), key="first")
     with pytest.raises(InvalidRequest, match="known at 2024-03-10T12:01Z"):
         client.push("latest", [{**ROW, "seen": NOON + timedelta(minutes=1)}], key="first")
 

@@ -73,7 +73,6 @@ def test_null_is_a_value_of_every_type(dtype: DType) -> None:
         (2**63, DType.INT64),
         (True, DType.FLOAT64),
         ("1.5", DType.FLOAT64),
-        (10**400, DType.FLOAT64),
         ("yesterday", DType.DATE),
         (datetime(2013, 3, 10, tzinfo=UTC), DType.DATE),
         ("12 o'clock", DType.TIMESTAMP),
@@ -92,6 +91,49 @@ def test_null_is_a_value_of_every_type(dtype: DType) -> None:
 def test_a_value_of_another_type_is_refused_with_row_and_column(value: object, dtype: DType) -> None:
     with pytest.raises(EntityRowsError, match=rf"Row 0: 'key' is .*, expected {re.escape(dtype.value)}$"):
         typed(value, dtype)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "expected"),
+    [
+        (2**53 + 2, DType.FLOAT64, 2.0**53 + 2),
+        (10**23, DType.FLOAT64, 1e23),  # as many write the double 1e23
+        (33333333333333330000, DType.FLOAT64, 1e20 / 3),
+        (2**127, DType.FLOAT32, 2.0**127),
+        (0.1, DType.FLOAT32, 0.1),
+        (1e-50, DType.FLOAT32, 1e-50),
+        (3.4028235e38, DType.FLOAT32, 3.4028235e38),
+        (-math.inf, DType.FLOAT32, -math.inf),
+        ([math.nan, 1.0], dtypes.Embedding(2), [math.nan, 1.0]),
+    ],
+)
+def test_a_number_is_a_float_if_it_is_one_or_near_one(value: object, dtype: DType, expected: object) -> None:
+    assert exact(typed(value, dtype)) == exact(expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "told"),
+    [
+        (2**53 + 1, DType.FLOAT64, "9007199254740993, expected float64, which has no such whole number"),
+        (10**400, DType.FLOAT64, "0, expected float64, which has no such whole number"),
+        (2**24 + 1, DType.FLOAT32, "16777217, expected float32, which has no such whole number"),
+        (1e308, DType.FLOAT32, "308, expected float32, which has no such large number"),
+        (-3.4028236e38, DType.FLOAT32, "expected float32, which has no such large number"),
+        ([2**53 + 1], dtypes.List(DType.FLOAT64), r"\[9007199254740993\], expected list"),
+        ([1.0, 1e39], dtypes.Embedding(2), r"\[1.0, 1e\+39\], expected embedding"),
+    ],
+)
+def test_a_number_that_would_be_another_one_is_refused(value: object, dtype: DType, told: str) -> None:
+    with pytest.raises(EntityRowsError, match=f"Row 0: 'key' is .*{told}"):
+        typed(value, dtype)
+
+
+def test_one_number_among_many_that_would_be_infinite_is_refused() -> None:
+    column = Column("key", DType.FLOAT32)
+
+    assert typed_columns({"key": [math.nan, 1.5, -math.inf]}, (column,))["key"][1] == 1.5
+    with pytest.raises(EntityRowsError, match="Row 2: 'key' is 1e"):
+        typed_columns({"key": [math.nan, 1.5, 1e39]}, (column,))
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,8 @@ def test_a_column_that_is_called_json_is_a_column() -> None:
         ({"flag": "1"}, "'flag' is 1, expected bool"),
         ({"share": "nan"}, "'share' is 'nan', expected float64"),
         ({"share": "1" + "0" * 400}, "'share' is 1000"),
+        ({"share": "9007199254740993"}, "'share' is 9007199254740993, expected float64, which has no such whole"),
+        ({"share": "1e400"}, "'share' is '1e400', expected float64"),
         ({"day": "2023-02-29"}, "'day' is '2023-02-29', expected date"),
         ({"price": "1.505"}, "'price' is '1.505', expected decimal"),
         ({"words": '["a", 1]'}, "'words' is ['a', 1], expected list"),

@@ -12,7 +12,8 @@ import pytest
 from featurestore.errors import SpineError
 from featurestore.graph.resolved import FeatureSet
 from featurestore.graph.selection import service_features
-from featurestore.operations.spine import as_kept, as_moments, check_spine, spine_relation
+from featurestore.operations.fitted_column import as_moments
+from featurestore.operations.spine import as_kept, check_spine, spine_relation
 from featurestore.spec import dtypes
 from featurestore.spec.dtypes import DType
 from featurestore.spec.feature_service import FeatureService
@@ -68,7 +69,11 @@ def test_a_spine_with_everything_is_accepted() -> None:
         ({"tail": [7]}, "its join key 'tail' is int64, and string is needed: convert it"),
         ({"seats": ["4"]}, "its join key 'seats' is string, and int32 is needed: convert it"),
         ({"seats": [4.0]}, "its join key 'seats' is double, and int32 is needed: convert it"),
-        ({"seats": [2**40]}, "its join key 'seats' does not fit int32"),
+        ({"seats": [2**40]}, "its join key 'seats' does not fit int32: row 0 has 1099511627776"),
+        ({"seats": [True]}, "its join key 'seats' is bool, and int32 is needed: convert it"),
+        ({"minutes": [1e308]}, "its request input 'minutes' does not fit float32: row 0 has 1e+308"),
+        ({"minutes": [2**24 + 1]}, "its request input 'minutes' does not fit float32: row 0 has 16777217"),
+        ({"at": pa.array([2**62], pa.timestamp("s"))}, "'at' holds a moment outside of the years 1 to 9999: row 0 has"),
         ({"minutes": None}, "it has no request input 'minutes' (float32)"),
         ({"minutes": ["1"]}, "its request input 'minutes' is string, and float32 is needed: convert it"),
         ({"facts__delay": [1]}, "its column 'facts__delay' has the name of the feature facts:delay: rename it"),
@@ -224,7 +229,7 @@ def test_decimals_and_lists_are_read_in_whatever_form_they_come(
             "is fixed_size_list<item: float>[1], and embedding(2)",
         ),
         ({"vector": pa.array([[1.0, 2.0]], pa.list_view(pa.float32()))}, "is list_view<item: float>, and embedding(2)"),
-        ({"vector": [[1.0, None]]}, "its request input 'vector' lacks 1 items: an embedding has no null items"),
+        ({"vector": [[1.0, None]]}, "its request input 'vector' does not fit embedding(2): row 0 has [1.0, None]"),
         ({"vector": [1.0]}, "its request input 'vector' is double, and embedding(2) is needed: convert it"),
         ({"words": [[1]]}, "its request input 'words' is list<item: int64>, and list(string) is needed: convert it"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -41,6 +42,8 @@ def test_what_is_no_entity_is_refused(text: str) -> None:
         ("", DType.INT64, None),
         ("true", DType.BOOL, True),
         ("1e3", DType.FLOAT64, 1000.0),
+        ("-inf", DType.FLOAT64, -math.inf),
+        ("9007199254740993", DType.FLOAT64, 2**53 + 1),  # for the server to refuse
         ("2013-01-01", DType.DATE, "2013-01-01"),
         ("0.10", Decimal(4, 2), "0.10"),
         ('["a", null]', List(DType.STRING), ["a", None]),
@@ -53,7 +56,15 @@ def test_a_text_becomes_a_value_of_its_column(text: str, dtype: DType, value: ob
 
 @pytest.mark.parametrize(
     ("text", "dtype"),
-    [("x", DType.INT64), ("1.5", DType.INT64), ("yes", DType.BOOL), ("1", List(DType.INT64)), ("[1", Embedding(1))],
+    [
+        ("x", DType.INT64),
+        ("1.5", DType.INT64),
+        ("1e400", DType.FLOAT64),
+        ("[1e400]", List(DType.FLOAT64)),
+        ("yes", DType.BOOL),
+        ("1", List(DType.INT64)),
+        ("[1", Embedding(1)),
+    ],
 )
 def test_a_text_of_another_type_is_refused_by_name(text: str, dtype: DType) -> None:
     with pytest.raises(typer.BadParameter, match=re.escape(f"key={text} is no {dtype.value}")):
@@ -70,7 +81,7 @@ def test_a_service_says_what_its_columns_are() -> None:
     assert column_types(catalog, "checkout") == {"id": DType.INT64, "basket": DType.FLOAT64}
 
 
-@pytest.mark.parametrize("content", ["{", '"text"', "[1, 2]"])
+@pytest.mark.parametrize("content", ["{", '"text"', "[1, 2]", '{"id": 7, "id": 8}', '{"id": 1e400}', "[" * 100_000])
 def test_a_file_without_entities_is_refused(tmp_path: Path, content: str) -> None:
     file = tmp_path / "entities.json"
     file.write_text(content)
