@@ -130,6 +130,7 @@ class SqlMaterializations:
                         version=materialization.version,
                         row_count=materialization.rows,
                         materialized_at=materialization.materialized_at,
+                        is_dated_by_data=materialization.is_dated_by_data,
                     )
                 )
 
@@ -201,4 +202,6 @@ def _of_table(store: str, table: str) -> Select[Any]:
 def _materialization(row: Row[Any] | None) -> Materialization | None:
     if row is None:
         return None
-    return Materialization(row.table_name, row.filled_to, row.version, row.row_count, row.materialized_at)
+    return Materialization(
+        row.table_name, row.filled_to, row.version, row.row_count, row.materialized_at, row.is_dated_by_data
+    )

@@ -11,7 +11,7 @@ from featurestore.adapters.sql_values import Json, Moment
 from featurestore.graph.resolved import Graph
 from featurestore.ports.state import DayRows, FilledPart, Manifest
 
-STATE_MIGRATIONS = Migrations(Path(__file__).parent / "migrations", "featurestore_version", head="0004")
+STATE_MIGRATIONS = Migrations(Path(__file__).parent / "migrations", "featurestore_version", head="0005")
 
 state_metadata = MetaData()
 
@@ -49,6 +49,8 @@ materialization = Table(
     Column("version", BigInteger, nullable=False),
     Column("row_count", BigInteger, nullable=False),
     Column("materialized_at", Moment, nullable=False),
+    # False where rows of windowed views still bear the moment of the run that copied them.
+    Column("is_dated_by_data", Boolean, nullable=False),
 )
 
 publication = Table(

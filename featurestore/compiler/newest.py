@@ -16,6 +16,8 @@ from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
 from featurestore.intervals import DAY, Interval, floor_to
 from featurestore.spec.dtypes import DType
 
+CHANGED_HOP = "__changed_hop"
+"""The last boundary at which a tile of the key came into one of the view's windows or left one."""
 _SINCE, _UNTIL = "since", "until"
 
 
@@ -34,13 +36,15 @@ def newest_rows(view: ResolvedView, *, resuming: bool, rows: str) -> exp.Select:
 @lru_cache(maxsize=256)
 def changed_keys(view: ResolvedView, *, resuming: bool, rows: str) -> exp.Select:
     """Of a windowed view: each key whose values changed after `since` and not after `until` (each that has any, if not
-    `resuming`), and the hop of `until`. What is said of `newest_rows` goes for this, too."""
-    return (
-        exp.select(*columns(key.name for key in view.keys), named(_hop(_UNTIL), HOP))
-        .distinct()
-        .from_(table(rows))
-        .where(_changed(view) if resuming else _counting(view))
-    )
+    `resuming`), the hop of `until`, and CHANGED_HOP. What is said of `newest_rows` goes for this, too."""
+    keys, longest = [key.name for key in view.keys], longest_window(view)
+    has_any: exp.Expr = exp.Count(this=exp.Star()) > number(0)  # without keys there is a group, whatever there is
+    if not resuming and longest is not None:
+        has_any = exp.Max(this=column(EVENT_HOP)) >= exp.Sub(this=_hop(_UNTIL), expression=number(longest))
+    select = exp.select(
+        *columns(keys), named(_hop(_UNTIL), HOP), named(exp.Max(this=_last_change(view)), CHANGED_HOP)
+    ).from_(table(rows))
+    return select.where(_changed(view) if resuming else _came(view)).group_by(*columns(keys)).having(has_any)
 
 
 def newest_parameters(view: ResolvedView, *, since: datetime | None, until: datetime) -> dict[str, int | str]:
@@ -57,7 +61,8 @@ def days_read(view: ResolvedView, *, since: datetime | None, until: datetime) ->
     if view.every is None or longest is None:
         return None
     last = hop_at(until - view.publish_delay, view.every)
-    first = last if since is None else hop_at(since - view.publish_delay, view.every)
+    # Of a key whose newest tile counts, the last change may be that one left which came a longest window before it.
+    first = last - longest if since is None else hop_at(since - view.publish_delay, view.every)
     start = floor_to(boundary(first - longest, view.every), DAY)
     return Interval(start, max(boundary(last, view.every), start + DAY))
 
@@ -83,31 +88,51 @@ def _row_level(view: ResolvedView, names: list[str], resuming: bool, rows: str) 
     )
 
 
-def _counting(view: ResolvedView) -> exp.Expr:
-    """Whether a tile counts in any window at `until`."""
-    known, longest = column(KNOWN_HOP) <= _hop(_UNTIL), longest_window(view)
-    if longest is None:
-        return known
-    return exp.and_(known, column(EVENT_HOP) >= exp.Sub(this=_hop(_UNTIL), expression=number(longest)))
+def _came(view: ResolvedView) -> exp.Expr:
+    """Whether a tile has come into a window by `until`. What is known so late that it had left them all never does."""
+    known, event, longest = column(KNOWN_HOP), column(EVENT_HOP), longest_window(view)
+    came: exp.Expr = known <= _hop(_UNTIL)
+    return came if longest is None else exp.and_(came, known.copy() <= exp.Add(this=event, expression=number(longest)))
 
 
 def _changed(view: ResolvedView) -> exp.Expr:
     """Whether a tile changed its key's values after the boundary of `since` and not after that of `until`: by coming
     into the windows, or by leaving one of them. Leaving counts: a window that empties is a change. What came at `since`
     itself is taken again, since it may not have been filled yet when that was copied."""
-    known, event = column(KNOWN_HOP), column(EVENT_HOP)
-    came = exp.and_(known >= _hop(_SINCE), known.copy() <= _hop(_UNTIL))
-    windows = {f.window.window for f in view.features if f.window is not None and f.window.window is not None}
-    lengths = sorted(hops_in(window, view.every) for window in windows if view.every is not None)
+    came = exp.and_(_came(view), column(KNOWN_HOP) >= _hop(_SINCE))
+    event = column(EVENT_HOP)
     left = [
-        exp.and_(
-            event.copy() >= exp.Sub(this=_hop(_SINCE), expression=number(hops)),
-            event.copy() < exp.Sub(this=_hop(_UNTIL), expression=number(hops)),
-            known.copy() <= _hop(_UNTIL),
-        )
-        for hops in lengths
+        exp.and_(event >= exp.Sub(this=_hop(_SINCE), expression=number(hops)), _left(hops))
+        for hops in _window_lengths(view)
     ]
     return exp.or_(came, *left)
+
+
+def _last_change(view: ResolvedView) -> exp.Expr:
+    """Of a tile that has come into a window: the last boundary not after `until` at which it came into one or left one.
+
+    The greatest of its key is when the key's values last changed: the row's event timestamp and known timestamp. It
+    follows from the tiles and `until` alone, whoever copies them, and never goes back as `until` goes on. A tile comes
+    into all the windows that it ever counts in at once, when it is known, and leaves the longest one last.
+    """
+    left = [
+        exp.If(this=_left(hops), true=exp.Add(this=column(EVENT_HOP), expression=number(hops + 1)))
+        for hops in reversed(_window_lengths(view))
+    ]
+    return exp.Case(ifs=left, default=column(KNOWN_HOP)) if left else column(KNOWN_HOP)
+
+
+def _left(hops: int) -> exp.Expr:
+    """Whether a tile has counted in windows of this length, and does so no more at `until`."""
+    known, event = column(KNOWN_HOP), column(EVENT_HOP)
+    has_counted = known <= exp.Add(this=event, expression=number(hops))
+    return exp.and_(has_counted, event.copy() < exp.Sub(this=_hop(_UNTIL), expression=number(hops)))
+
+
+def _window_lengths(view: ResolvedView) -> list[int]:
+    """The windows' lengths in hops, shortest first, without a lifetime."""
+    windows = {f.window.window for f in view.features if f.window is not None and f.window.window is not None}
+    return sorted(hops_in(window, view.every) for window in windows if view.every is not None)
 
 
 def _moment(parameter: str) -> exp.Expr:

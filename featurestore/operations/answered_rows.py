@@ -58,8 +58,8 @@ class OnlineValues:
 
     @property
     def event_timestamps(self) -> tuple[datetime | None, ...]:
-        """When the row behind each value happened (for windows: the boundary it was computed at); None where there is
-        no row, and for on-demand features."""
+        """When the row behind each value happened (for windows: the boundary at which the key's values last changed);
+        None where there is no row, and for on-demand features."""
         return self.rows.moments
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from featurestore.compiler.hops import boundary, hop_at
-from featurestore.compiler.newest import changed_keys, days_read, newest_parameters, newest_rows
+from featurestore.compiler.hops import MICROSECOND, boundary, hop_at
+from featurestore.compiler.newest import CHANGED_HOP, changed_keys, days_read, newest_parameters, newest_rows
 from featurestore.compiler.row_wise import takes_pushes
 from featurestore.compiler.vanished import vanished_rows
 from featurestore.errors import ConcurrentChange, DatasetGone, NotApplied
@@ -126,20 +127,22 @@ def _newest(
     with offline.engine.stream(Query(changed, relations, moments)) as stream:
         keys = stream.read_all()
     schema = arrow_schema((*view.keys, *_TIMES, *view.stored_values))
-    at = boundary(hop_at(until - view.publish_delay, view.every), view.every)
-    return pa.RecordBatchReader.from_batches(schema, _valued(view, files, offline, (keys, at, schema)))
+    return pa.RecordBatchReader.from_batches(schema, _valued(view, files, offline, (keys, schema)))
 
 
 def _valued(
-    view: ResolvedView, files: ParquetFiles, offline: OfflineSide, asked: tuple[pa.Table, datetime, pa.Schema]
+    view: ResolvedView, files: ParquetFiles, offline: OfflineSide, asked: tuple[pa.Table, pa.Schema]
 ) -> Iterator[pa.RecordBatch]:
-    """Windows' values for keys at a boundary, some keys at a time."""
-    keys, at, schema = asked
+    """Windows' values for keys at a boundary, some keys at a time. Both of a row's timestamps are when the key's values
+    last changed: what it says was known by then, and has been the answer since."""
+    keys, schema = asked
+    assert view.every is not None  # noqa: S101 - only windowed views come here
+    hop, moment = view.every // MICROSECOND, schema.field(EVENT_TIMESTAMP).type
     features = tuple(view.feature(value.name) for value in view.stored_values)
     for start in range(0, keys.num_rows, _KEYS_AT_ONCE):
         points = keys.slice(start, _KEYS_AT_ONCE)
         values = offline.joins.window_values(view, features, points, files)
-        times = [pa.repeat(pa.scalar(at, schema.field(EVENT_TIMESTAMP).type), points.num_rows)] * 2
+        times = [pc.multiply(points[CHANGED_HOP], hop).cast(moment)] * 2
         columns = [*(points[key.name] for key in view.keys), *times, *values.columns]
         yield from pa.table(columns, names=schema.names).cast(schema).to_batches()
 
@@ -162,6 +165,8 @@ def _resume_from(
     """Where to go on: where the last materialization stopped, or where days that it had copied were filled again since,
     if that is earlier. None to copy every key: the first time, or when the store or the table has been lost since."""
     if last is None or marker is None or coverage.version < last.version:
+        return None
+    if view.is_windowed and not last.is_dated_by_data:  # its rows may be dated later than what is to replace them
         return None
     if marker < last.filled_to:  # put back to what it was, as by a restart: what came late in between is lost, too
         return None

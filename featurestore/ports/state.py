@@ -160,6 +160,9 @@ class Materialization:
     version: int
     rows: int
     materialized_at: datetime
+    is_dated_by_data: bool = True
+    """False: by a release before the timestamps of a windowed view's rows followed from the data alone. Its rows may be
+    dated later than what is to replace them."""
 
 
 class MaterializationState(Protocol):

@@ -36,6 +36,7 @@ class Failure(Enum):
     """Python's own call fails."""
     NO_GROWTH = "no file can grow"
     """From here on the kernel refuses every write to a file, by whichever library."""
+    STOP = "stop while others work"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,13 @@ class Fault:
 class Watch:
     """Counts calls, tells each by its name, and fails at the one that the fault names."""
 
-    def __init__(self, fault: Fault | None, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, fault: Fault | None, tell: Callable[[str], None], stop: Callable[[], None] | None = None
+    ) -> None:
+        """`stop` returns when the others are done."""
         self._fault = fault
         self._tell = tell
+        self._stop = stop
         self._calls: Counter[str] = Counter()
 
     def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -83,6 +88,9 @@ class Watch:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             case Failure.NO_GROWTH:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+            case Failure.STOP:
+                assert self._stop is not None
+                self._stop()
             case _:
                 assert_never(fault.failure)
 

@@ -54,6 +54,11 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
+class _Stopped:
+    """What a process says that waits for a word before it goes on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ran:
     """How it ended, the calls it made in their order, what it reported as done, and the error it ended with."""
 
@@ -72,9 +77,12 @@ class Ran:
         return tuple((chunk.view, chunk.interval) for chunk in self.done)
 
 
-def run_step(name: str, folder: Path, way: Way) -> Ran:
-    """Run the step in a process of its own to its end, whichever that is. One that hangs fails the test."""
-    ours, theirs = _PROCESSES.Pipe(duplex=False)
+def run_step(name: str, folder: Path, way: Way, meanwhile: Callable[[], object] | None = None) -> Ran:
+    """Run the step in a process of its own to its end, whichever that is. One that hangs fails the test.
+
+    `meanwhile` is done here while the process stands still at the failpoint of `Failure.STOP`.
+    """
+    ours, theirs = _PROCESSES.Pipe()
     process = _PROCESSES.Process(target=_run_here, args=(name, folder, way, theirs))
     process.start()
     theirs.close()
@@ -82,7 +90,7 @@ def run_step(name: str, folder: Path, way: Way) -> Ran:
     if timer is not None:
         timer.start()
     try:
-        said = _heard(ours, f"step '{name}' with {way}")
+        said = _heard(ours, f"step '{name}' with {way}", meanwhile)
     finally:
         if timer is not None:
             timer.cancel()
@@ -99,18 +107,26 @@ def run_step(name: str, folder: Path, way: Way) -> Ran:
     )
 
 
-def _heard(connection: Connection, what: str) -> list[object]:
+def _heard(connection: Connection, what: str, meanwhile: Callable[[], object] | None) -> list[object]:
     said: list[object] = []
     while connection.poll(_DEADLINE_SECONDS):
         try:
             said.append(connection.recv())
         except EOFError:
             return said
+        if isinstance(said[-1], _Stopped):
+            assert meanwhile is not None
+            meanwhile()
+            connection.send(None)
     return pytest.fail(f"{what} has said nothing for {_DEADLINE_SECONDS:.0f} seconds; the last was {said[-1:]}")
 
 
 def _run_here(name: str, folder: Path, way: Way, connection: Connection) -> None:
-    step, watch = STORY[name], Watch(way.fault, connection.send)
+    def stop() -> None:
+        connection.send(_Stopped())
+        connection.recv()
+
+    step, watch = STORY[name], Watch(way.fault, connection.send, stop)
     watch_below_the_ports(watch)
     try:
         with Project(watched_project(open_project(folder, settings_of(step, way.settings)), watch)) as project:

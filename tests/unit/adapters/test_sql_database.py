@@ -17,6 +17,7 @@ from sqlalchemy import MetaData, func, insert, select, text
 from featurestore.adapters import sql_database
 from featurestore.adapters.sql_database import Database, Migrations, upgrade
 from featurestore.adapters.sql_publications import SqlPublications
+from featurestore.adapters.sql_state import SqlMaterializations
 from featurestore.adapters.sql_tables import STATE_MIGRATIONS, materialization, state_metadata
 from featurestore.errors import (
     ConcurrentChange,
@@ -27,6 +28,7 @@ from featurestore.errors import (
 )
 from featurestore.intervals import DAY, EPOCH
 from featurestore.ports.publications import Publication, Published
+from featurestore.ports.state import Materialization
 from registry.adapters.sql_tables import REGISTRY_MIGRATIONS, registry_metadata
 
 ALL_MIGRATIONS = pytest.mark.parametrize(
@@ -172,12 +174,25 @@ def test_the_file_is_in_write_ahead_mode(database: Database, tmp_path: Path) -> 
 
 def test_of_a_project_of_before_publications_were_kept_the_last_run_is_known(database: Database) -> None:
     with database.write("test") as connection:
-        for statement in ("DROP TABLE publication", "DROP TABLE push_span"):
+        connection.execute(insert(materialization).values(table_name="t", **{**ROW, "materialized_at": EPOCH + DAY}))
+        dropped = "ALTER TABLE materialization DROP COLUMN is_dated_by_data"
+        for statement in ("DROP TABLE publication", "DROP TABLE push_span", dropped):
             connection.execute(text(statement))
         connection.execute(text("UPDATE featurestore_version SET version_num = '0003'"))
-        connection.execute(insert(materialization).values(table_name="t", **{**ROW, "materialized_at": EPOCH + DAY}))
 
     upgrade(database, STATE_MIGRATIONS)
 
     run = Publication(EPOCH, EPOCH + DAY, EPOCH + DAY, 1, 1, is_full=False)
     assert SqlPublications(database).published("s", "t") == Published((run,))
+
+
+def test_what_was_online_before_rows_were_dated_by_the_data_is_remembered_as_such(database: Database) -> None:
+    with database.write("test") as connection:
+        connection.execute(insert(materialization).values(table_name="t", **ROW))
+        connection.execute(text("ALTER TABLE materialization DROP COLUMN is_dated_by_data"))
+        connection.execute(text("UPDATE featurestore_version SET version_num = '0004'"))
+
+    upgrade(database, STATE_MIGRATIONS)
+
+    before = Materialization("t", EPOCH, 1, 1, EPOCH, is_dated_by_data=False)
+    assert SqlMaterializations(database).last("s", "t") == before
