@@ -58,7 +58,9 @@ class CsvSources:
         self._known: dict[tuple[CsvSource, str, str], _Profile] = {}
 
     def read(self, source: CsvSource, *, within: Interval | None = None) -> SourceSnapshot:
-        files = self._files.find(WantedFiles(source.name, source.path, ".csv"))
+        files = self._files.find(WantedFiles(source.name, source.path, ".csv", may_be_none=bool(source.columns)))
+        if not files:
+            return _empty(source)
         profiles = [self._profile(source, file) for file in files]
         newest = max(range(len(files)), key=lambda number: (files[number].modified, files[number].shown))
         schema = _schema(source, profiles[newest].names, profiles)
@@ -84,6 +86,12 @@ class CsvSources:
             self._known = {k: p for k, p in self._known.items() if k[:2] != key[:2]}
             self._known[key] = _profiled(source, file)
         return self._known[key]
+
+
+def _empty(source: CsvSource) -> SourceSnapshot:
+    """A source that declares its columns, and has no files yet."""
+    schema = pa.schema([pa.field(name, arrow_type(dtype)) for name, dtype in source.columns])
+    return SourceSnapshot(source.name, schema.empty_table(), schema, version_of([]), 0, None, None)
 
 
 def _profiled(source: CsvSource, file: SourceFile) -> _Profile:

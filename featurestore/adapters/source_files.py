@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featurestore.adapters.s3_storage import S3Storage, storage_reason
-from featurestore.adapters.source_paths import AmbiguousPath, FolderFiles, Kind, Parts, Tree, files_of
+from featurestore.adapters.source_paths import AmbiguousPath, FolderFiles, Kind, Parts, Tree, files_of, is_in_folder
 from featurestore.errors import SourceError
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ class WantedFiles:
     path: str
     suffix: str
     with_subfolders: bool = False
+    may_be_none: bool = False
+    """Whether a folder without such files, or in which nothing matches, is one that has none yet."""
 
 
 class SourceFiles:
@@ -61,7 +63,8 @@ class SourceFiles:
         self._storage = storage or S3Storage()
 
     def find(self, wanted: WantedFiles) -> list[SourceFile]:
-        """The files in the order of their paths. Raises SourceError when there are none, or nobody answers."""
+        """The files in the order of their paths. Raises SourceError when there are none, or nobody answers; where there
+        may be none, only a folder that is not there is an error."""
         if wanted.path.startswith(_S3):
             return self._find_remote(wanted)
         if "://" in wanted.path:
@@ -74,11 +77,13 @@ class SourceFiles:
         files = self._storage.filesystem()
         path = tuple(part for part in wanted.path.removeprefix(_S3).split("/") if part)
         try:
-            found = ["/".join(parts) for parts in _meant(_KeyTree(files), path, wanted)]
+            tree = _KeyTree(files)
+            found = ["/".join(parts) for parts in _meant(tree, path, wanted)]
             opened = [_remote(files, key) for key in sorted(found)]
+            none_yet = not found and wanted.may_be_none and is_in_folder(tree, path)
         except OSError as error:
             raise SourceError(f"source '{wanted.source}': {wanted.path}: {storage_reason(error)}") from error
-        if not opened:
+        if not opened and not none_yet:
             raise SourceError(f"source '{wanted.source}' has no files: nothing matches {wanted.path}. {_LEFT_OUT}")
         return opened
 
@@ -86,10 +91,11 @@ class SourceFiles:
         path = Path(wanted.path)
         root, parts = (Path(path.anchor), path.parts[1:]) if path.is_absolute() else (self._folder, path.parts)
         try:
-            found = sorted(root.joinpath(*below) for below in _meant(_DiskTree(root), parts, wanted))
+            tree = _DiskTree(root)
+            found = sorted(root.joinpath(*below) for below in _meant(tree, parts, wanted))
         except OSError as error:
             raise SourceError(f"source '{wanted.source}': {root / path} can not be looked through: {error}") from error
-        if not found:
+        if not found and not (wanted.may_be_none and is_in_folder(tree, parts)):
             looked_for = root / path / _inside(wanted).pattern if (root / path).is_dir() else root / path
             raise SourceError(
                 f"source '{wanted.source}' has no files: nothing matches {looked_for}. "

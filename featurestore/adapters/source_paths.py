@@ -70,6 +70,16 @@ def files_of(tree: Tree, path: Parts, inside: FolderFiles) -> set[Parts]:
     return set(_meant(tree, (), path, inside))
 
 
+def is_in_folder(tree: Tree, path: Parts) -> bool:
+    """Whether the folder is there that the path names, or that its first pattern looks into."""
+    at: Parts = ()
+    for part in path:
+        if _WILD.search(part) and tree.kind((*at, part)) is None:
+            break
+        at = (*at, part)
+    return tree.kind(at) in (Kind.FOLDER, Kind.LINKED_FOLDER)
+
+
 def _meant(tree: Tree, at: Parts, path: Parts, inside: FolderFiles) -> Iterator[Parts]:
     if not path:
         yield from _named(tree, at, inside)

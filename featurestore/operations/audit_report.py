@@ -100,7 +100,7 @@ def notes(
     far."""
     materialize = f"knownat materialize {asked.name}"
     if online is None and offline_to is None:
-        yield f"{asked.name} holds nothing: see whether its sources have rows, then knownat run --due."
+        yield f"Nothing is filled of {asked.name} yet: knownat run --due fills it, or says why not."
         return
     if online is None:
         yield f"{asked.name} ({asked.table}) is not in the online store: {materialize} puts it there."

@@ -83,7 +83,7 @@ def _independent(views: Iterable[ResolvedView]) -> Iterator[tuple[ResolvedView, 
 def intervals_to_fill(view: ResolvedView, request: FillRequest, offline: OfflineSide, *, now: datetime) -> IntervalSet:
     """What a request means for one view. Nothing outside of what its sources hold and what is filled already."""
     covered = offline.coverage.coverage(view.table).covered
-    wanted = wanted_interval(view, _spans(view, offline), now, first=first_event(view, offline))
+    wanted = wanted_interval(view, _spans(view, offline), now, first=first_event(view, offline), covered=covered)
     possible = covered | IntervalSet((wanted,) if wanted else ())
     if not possible:
         return possible

@@ -151,7 +151,8 @@ def _reachable(view: ResolvedView, until: datetime, coverage: Coverage) -> datet
     """`until`, or the moment up to which the offline table holds all that is visible, if that is earlier."""
     if coverage.filled_to is None:
         raise NotApplied(
-            f"View '{view.name}' has nothing filled: run `knownat apply`, or see whether its sources have rows by now."
+            f"View '{view.name}' has nothing filled yet, not even that there are no rows: run `knownat backfill "
+            f"{view.name}`, which says what is wrong if that does not help."
         )
     reached = min(until, answers_until(view, coverage.filled_to))
     if view.every is None:

@@ -20,6 +20,7 @@ from featurestore.compiler.row_wise import is_row_wise
 from featurestore.errors import ConcurrentChange, InvalidRequest, QueryError
 from featurestore.graph.declared_sources import declared_source
 from featurestore.graph.resolved import ResolvedView
+from featurestore.graph.written import EVENT_TIMESTAMP
 from featurestore.intervals import show_moment
 from featurestore.operations.add_rows import add_rows
 from featurestore.operations.fill_views import FillRequest, fill_views
@@ -98,7 +99,7 @@ def push(request: PushRequest, frames: FrameStore, offline: OfflineSide, online:
     kept = _kept(source, request, frames, offline)
     if request.view.is_windowed:
         return _at_next_hop(request, kept)
-    if not offline.coverage.coverage(request.view.table).fills:
+    if _are_first(request.view, kept.view_rows, offline):
         _fill_first(request, offline)
     added = add_rows(request.view, kept.view_rows, offline)
     brought = bring_online(request.view, added.rows, request.now, online)
@@ -169,11 +170,11 @@ def view_rows(view: ResolvedView, source_rows: pa.Table, offline: OfflineSide) -
 
 def _check_not_answered(source: FrameSource, request: PushRequest, rows: pa.Table, offline: OfflineSide) -> None:
     """Where rows do not say when they were known, what happened before the view was filled counts as known then: the
-    online store has answered for those moments without it."""
-    covered = offline.coverage.coverage(request.view.table).covered
-    if source.known_at is not None or not covered:
+    online store has answered for those moments without it. The first rows of all may be of any time."""
+    coverage = offline.coverage.coverage(request.view.table)
+    if source.known_at is not None or not coverage.rows:
         return
-    filled_to = covered.intervals[-1].end
+    filled_to = coverage.covered.intervals[-1].end
     late = pc.sum(pc.less(as_moments(rows[source.event_timestamp]), pa.scalar(filled_to))).as_py()
     if late:
         raise InvalidRequest(
@@ -182,6 +183,15 @@ def _check_not_answered(source: FrameSource, request: PushRequest, rows: pa.Tabl
             "before anybody knew them. Declare known_at= on the source, and late rows are known when they arrive. To "
             f"change the past all the same, use project.push('{source.name}', …) and `knownat run --due`."
         )
+
+
+def _are_first(view: ResolvedView, rows: pa.Table, offline: OfflineSide) -> bool:
+    """Whether no fill has found a row of the view yet, and these begin before what is filled with none."""
+    coverage = offline.coverage.coverage(view.table)
+    if coverage.rows or not rows.num_rows:
+        return False
+    covered, first = coverage.covered, pc.min(as_moments(rows[EVENT_TIMESTAMP])).as_py()
+    return not covered or first < covered.intervals[0].start
 
 
 def _fill_first(request: PushRequest, offline: OfflineSide) -> None:

@@ -125,7 +125,8 @@ def pin_tables(features: FeatureSet, offline: OfflineSide) -> tuple[tuple[Pinned
         coverage = offline.coverage.coverage(view.table)
         if coverage.filled_to is None:
             raise NotApplied(
-                f"View '{view.name}' has nothing filled: run `knownat apply`, or see whether its sources have rows."
+                f"View '{view.name}' has nothing filled yet, not even that there are no rows: run `knownat backfill "
+                f"{view.name}`, which says what is wrong if that does not help."
             )
         snapshot = open_table(view.table, offline)
         files[view.name] = snapshot.files

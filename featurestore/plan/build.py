@@ -66,13 +66,21 @@ def build_plan(wanted: Graph, situation: Situation) -> Plan:
 
 
 def wanted_interval(
-    view: ResolvedView, spans: Mapping[str, SourceSpan], now: datetime, *, first: datetime | None = None
+    view: ResolvedView,
+    spans: Mapping[str, SourceSpan],
+    now: datetime,
+    *,
+    first: datetime | None = None,
+    covered: IntervalSet | None = None,
 ) -> Interval | None:
     """The event time a view should be filled for: from the day of its sources' first row to the last full hop whose
     rows are known by now. A view without a hop is filled up to and with the last full hour: what happened on the hour
     counts at that moment, where a window leaves it to the next hop. A view that reads others is filled no further than
-    they are. `first`: the view's own first row, where it is not its sources'."""
-    firsts = [first] if first else [spans[name].first for name in _read(view)]
+    they are; None where nothing is filled of one of those.
+
+    Sources without rows by now are filled, too: that nothing happened is an answer. What is `covered` already is not
+    left behind, so that no hole is between it and now. `first`: the view's own first row, where it is not its sources'.
+    """
     known = now - (view.delay or timedelta(0))
     end = floor_to(known, view.every) if view.every else floor_to(known, _ROW_LEVEL_STEP) + _MICROSECOND
     for upstream in view.upstreams:
@@ -80,8 +88,9 @@ def wanted_interval(
             return None
         filled_to = last + _MICROSECOND
         end = min(end, floor_to(filled_to, view.every) if view.every else filled_to)
-    start = min((floor_to(moment, DAY) for moment in firsts if moment is not None), default=None)
-    return Interval(start, end) if start is not None and start < end else None
+    firsts = [first] if first else [moment for name in _read(view) if (moment := spans[name].first) is not None]
+    begins = [*firsts, end - _MICROSECOND, *(piece.start for piece in covered or ())]
+    return Interval(floor_to(min(begins), DAY), end)
 
 
 def estimated_rows(view: ResolvedView, missing: IntervalSet, spans: Mapping[str, SourceSpan]) -> int:
@@ -153,8 +162,9 @@ def _view_stages(view: ResolvedView, situation: Situation, asked: Collection[str
     is_new = view.table not in situation.covered
     if is_new:
         yield CreateTable(view)
-    interval = wanted_interval(view, situation.spans, situation.now, first=situation.firsts.get(view.table))
     covered = situation.covered.get(view.table, IntervalSet())
+    first = situation.firsts.get(view.table)
+    interval = wanted_interval(view, situation.spans, situation.now, first=first, covered=covered)
     missing = IntervalSet((interval,)) - covered if interval else IntervalSet()
     missing |= situation.outdated.get(view.table, IntervalSet())
     if missing:

@@ -30,9 +30,9 @@ class Place:
                 (self._folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (self._folder / name).write_bytes(b"x")
 
-    def find(self, path: str, *, with_subfolders: bool = False) -> list[str]:
+    def find(self, path: str, *, with_subfolders: bool = False, may_be_none: bool = False) -> list[str]:
         files = SourceFiles(self._folder, self._s3.storage if self._s3 else None)
-        found = files.find(WantedFiles("rows", self._root + path, ".parquet", with_subfolders))
+        found = files.find(WantedFiles("rows", self._root + path, ".parquet", with_subfolders, may_be_none))
         return [file.name.removeprefix(self._root) for file in found]
 
 
@@ -124,6 +124,23 @@ def test_a_folder_with_unfinished_files_alone_says_that_they_were_left_out(place
 
     with pytest.raises(SourceError, match=r"What begins with _ or . is no data"):
         place.find("days")
+
+
+@pytest.mark.parametrize("path", ["drops", "drops/", "drops/*.parquet", "dr*/x/*.parquet", "drops/d[[]12].parquet"])
+def test_where_there_may_be_none_a_folder_has_none_yet(place: Place, path: str) -> None:
+    place.write("drops/readme.md")
+
+    assert place.find(path, may_be_none=True) == []
+    with pytest.raises(SourceError, match="has no files"):
+        place.find(path)
+
+
+@pytest.mark.parametrize("path", ["drops/day.parquet", "drop/*.parquet", "drop/"])
+def test_a_folder_or_a_named_file_that_is_not_there_is_a_mistake_all_the_same(place: Place, path: str) -> None:
+    place.write("drops/readme.md")
+
+    with pytest.raises(SourceError, match="has no files"):
+        place.find(path, may_be_none=True)
 
 
 def test_links_are_followed_where_they_can_not_lead_in_circles(tmp_path: Path) -> None:

@@ -99,13 +99,24 @@ def test_a_view_that_is_not_online_is_told(project: SmallProject) -> None:
     assert "knownat materialize last" in found.notes[0]
 
 
-def test_a_view_that_holds_nothing_on_either_side_is_equal(project: SmallProject) -> None:
+def test_a_view_without_rows_is_equal_on_both_sides(project: SmallProject) -> None:
     project.write("flights.parquet", flights(3).slice(0, 0))
     project.apply(SOURCE, LAST, now=NOON)
+    project.materialize(NOON)
+
+    found = audited(project, "last")
+
+    assert (found.state, found.equal, found.keys, found.online_to) == (AuditState.COMPARED, True, 0, NOON)
+
+
+def test_a_view_of_which_nothing_is_filled_is_told(project: SmallProject) -> None:
+    project.apply(SOURCE, LAST, now=NOON)
+    project.offline.coverage.forget(project.graph.view("last").table)
 
     found = audited(project, "last")
 
     assert (found.state, found.equal) == (AuditState.NOTHING_FILLED, True)
+    assert "knownat run --due" in found.notes[0]
 
 
 def test_a_store_that_is_behind_is_told_and_no_difference(project: SmallProject) -> None:

@@ -159,8 +159,17 @@ def test_an_empty_spine_gives_an_empty_training_set(applied: SmallProject) -> No
     assert applied.result(manifest).column_names == ["at", "tail", "last__delay", "last__due"]
 
 
+def test_a_view_without_rows_by_now_is_null(project: SmallProject) -> None:
+    project.apply(SOURCE, LAST, now=NOON - 10 * DAY)
+
+    manifest = pull(project)
+
+    assert project.result(manifest)["last__delay"].null_count == manifest.rows
+
+
 def test_a_view_with_nothing_filled_is_not_applied(project: SmallProject) -> None:
     project.apply(SOURCE, LAST, now=NOON - 10 * DAY)
+    project.offline.coverage.forget(project.graph.view("last").table)
 
     with pytest.raises(NotApplied, match="View 'last' has nothing filled"):
         pull(project)

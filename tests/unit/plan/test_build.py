@@ -151,11 +151,20 @@ def test_a_view_is_wanted_from_its_sources_first_day_to_the_last_hop_that_is_kno
     assert wanted_interval(view, SPANS, NOW) == Interval(MONDAY, end)
 
 
-def test_nothing_is_wanted_of_a_source_without_rows_or_with_future_rows_alone() -> None:
+def test_of_a_source_without_rows_or_with_future_rows_alone_the_day_is_filled_with_nothing() -> None:
     future = {"flights": SourceSpan(1, NOW + DAY, NOW + DAY)}
+    today = Interval(NOW.replace(hour=0, minute=0), NOW.replace(minute=0))
 
-    assert wanted_interval(replace(DELAYS, sources=(WEATHER,)), SPANS, NOW) is None
-    assert wanted_interval(DELAYS, future, NOW) is None
+    assert wanted_interval(replace(DELAYS, sources=(WEATHER,)), SPANS, NOW) == today
+    assert wanted_interval(DELAYS, future, NOW) == today
+
+
+def test_what_is_covered_is_not_left_behind_by_a_source_whose_rows_begin_later_or_are_gone() -> None:
+    covered = IntervalSet((Interval(MONDAY, MONDAY + DAY + HOUR),))
+    later = {"flights": SourceSpan(1, NOW - DAY, NOW)}
+
+    for spans in (later, {"flights": SourceSpan(0, None, None)}):
+        assert wanted_interval(DELAYS, spans, NOW, covered=covered) == WHOLE.intervals[0]
 
 
 def test_rows_are_estimated_by_the_share_of_a_sources_time() -> None:
@@ -168,7 +177,7 @@ def test_rows_are_estimated_by_the_share_of_a_sources_time() -> None:
 
 
 def test_days_whose_sources_changed_are_filled_again_even_where_nothing_is_wanted_any_more() -> None:
-    earlier = Interval(MONDAY - 2 * DAY, MONDAY - DAY)
+    earlier = Interval(MONDAY - 2 * DAY, MONDAY)
     filled = {DELAYS.table: WHOLE | IntervalSet((earlier,))}
 
     plan = build_plan(GRAPH, situation(covered=filled, outdated={DELAYS.table: IntervalSet((earlier,))}))
@@ -205,10 +214,15 @@ def test_a_view_that_reads_another_is_filled_after_it_and_no_further() -> None:
     assert build_plan(CHAINED, chained(covered={DELAYS.table: WHOLE, WORST.table: WHOLE})).nothing_to_do
 
 
-def test_a_view_that_reads_another_with_nothing_filled_is_not_filled() -> None:
+def test_a_view_that_reads_another_with_no_rows_is_filled_with_nothing_as_that_one_is() -> None:
     empty = {"flights": SourceSpan(0, None, None), "weather": SourceSpan(0, None, None)}
+    today = IntervalSet((Interval(NOW.replace(hour=0, minute=0), NOW.replace(minute=0)),))
 
-    assert fills(build_plan(CHAINED, chained(covered={}, spans=empty))) == []
+    assert fills(build_plan(CHAINED, chained(covered={}, spans=empty))) == [("delays", today), ("worst", today)]
+
+
+def test_a_view_that_reads_another_of_which_nothing_is_filled_waits_for_it() -> None:
+    assert wanted_interval(WORST, {"delays": SourceSpan(0, None, None)}, NOW) is None
 
 
 def test_days_that_are_filled_again_upstream_are_filled_again_below() -> None:
