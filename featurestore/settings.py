@@ -94,10 +94,15 @@ class StreamSettings(_Table):
 
 
 class StateSettings(_Table):
-    """`url` is an SQLAlchemy address; empty for an SQLite file at `path`."""
+    """`url` is an SQLAlchemy address; empty for an SQLite file at `path`. A transaction waits `lock_seconds` for a lock
+    that others hold. Of PostgreSQL, a statement may take `statement_seconds`, and what a restart of the server cut off
+    before it changed anything is tried again for `retry_seconds`."""
 
     url: SecretStr = SecretStr("")
     path: str = ".knownat/state.sqlite"
+    lock_seconds: Seconds = 30
+    statement_seconds: Seconds = 120
+    retry_seconds: Seconds = 15
 
 
 class OfflineSettings(_Table):

@@ -23,6 +23,7 @@ from featurestore.adapters.local_table_files import LocalTableFiles
 from featurestore.adapters.merge_join import MergeJoin
 from featurestore.adapters.parquet_source import ParquetSources
 from featurestore.adapters.plan_memory_file import PlanMemoryFile
+from featurestore.adapters.postgres_database import Waits
 from featurestore.adapters.postgres_source import PostgresSources
 from featurestore.adapters.queued_serving_log import LogBounds, QueuedServingLog
 from featurestore.adapters.redis_address import TlsFiles, read_address
@@ -100,7 +101,9 @@ def open_database(settings: Settings) -> Database:
     path = settings.path(settings.state.path)
     if not url:
         _make_folder(path.parent, "state.path")
-    database = Database(url or sqlite_address(path))
+    state = settings.state
+    waits = Waits(state.lock_seconds, state.statement_seconds, state.retry_seconds)
+    database = Database(url or sqlite_address(path), waits)
     upgrade(database, STATE_MIGRATIONS)
     return database
 

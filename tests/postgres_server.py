@@ -8,14 +8,17 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
+import psycopg
+import psycopg.sql
 import pytest
 from adbc_driver_postgresql import dbapi
 
@@ -26,13 +29,42 @@ _START_SECONDS = 30.0
 _FAST = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "shared_buffers=16MB", "max_connections=20")
 
 
-@dataclass(frozen=True, slots=True)
 class PostgresServer:
-    port: int
+    """A server over the data in `folder`; `start` it before it is used."""
+
+    def __init__(self, folder: Path, user: str | None) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._user = user
+        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"postgresql://knownat:{PASSWORD}@127.0.0.1:{self.port}/postgres"
+        return self.url_of("postgres")
+
+    def url_of(self, database: str, *, port: int | None = None) -> str:
+        return f"postgresql://knownat:{PASSWORD}@127.0.0.1:{port or self.port}/{database}"
+
+    def new_database(self) -> str:
+        """The name of one that is empty."""
+        name = f"state_{uuid4().hex[:12]}"
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name)))
+        return name
+
+    def start(self) -> None:
+        """It answers when this returns."""
+        command = [str(_programs() / "postgres"), "-D", str(self._folder / "data"), "-p", str(self.port)]
+        command += ["-k", str(self._folder), "-h", "127.0.0.1", *(part for one in _FAST for part in ("-c", one))]
+        quiet = subprocess.DEVNULL
+        self._process = subprocess.Popen(command, stdout=quiet, stderr=quiet, user=self._user, cwd=self._folder)
+        _wait_until_it_answers(self, self._process)
+
+    def stop(self) -> None:
+        """As `pg_ctl stop -m fast` does: whoever is connected is cut off, and what was not committed is undone."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait()
 
     def run(self, *statements: str) -> None:
         with dbapi.connect(self.url) as connection:
@@ -55,17 +87,12 @@ def running_postgres() -> Iterator[PostgresServer]:
         initdb = [str(programs / "initdb"), "-D", str(data), "-U", "knownat", "--no-sync", "-E", "UTF8"]
         initdb += ["--locale=C", "--auth=scram-sha-256", f"--pwfile={secret}"]
         subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, user=user, cwd=folder)
-        server = PostgresServer(free_port())
-        command = [str(programs / "postgres"), "-D", str(data), "-p", str(server.port), "-k", folder]
-        command += ["-h", "127.0.0.1", *(part for setting in _FAST for part in ("-c", setting))]
-        quiet = subprocess.DEVNULL
-        process = subprocess.Popen(command, stdout=quiet, stderr=quiet, user=user, cwd=folder)
+        server = PostgresServer(Path(folder), user)
         try:
-            _wait_until_it_answers(server, process)
+            server.start()
             yield server
         finally:
-            process.kill()
-            process.wait()
+            server.stop()
 
 
 def _programs() -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from featurestore.adapters.sql_database import Database
+from featurestore.adapters.sql_database import Database, reconnecting
 from featurestore.adapters.sql_tables import data_file, table_commit
 from featurestore.ports.commits import RecordedFile, TableChange, TableCommit
 
@@ -15,6 +15,7 @@ _MANY = 500
 """How many values go into one statement: databases cap its parameters."""
 
 
+@reconnecting
 class SqlCommits:
     """A CommitState and a CommitUpkeep."""
 

@@ -8,10 +8,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, delete, insert, select
 
 from featurestore.adapters import sql_tables as tables
-from featurestore.adapters.sql_database import Database
+from featurestore.adapters.sql_database import Database, reconnecting
 from featurestore.ports.publications import Publication, Published, PushSpan
 
 
+@reconnecting
 class SqlPublications:
     def __init__(self, database: Database) -> None:
         self._database = database

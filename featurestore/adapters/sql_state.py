@@ -12,7 +12,7 @@ from sqlalchemy import Row, Select, delete, func, insert, select
 
 from featurestore.adapters import sql_tables as tables
 from featurestore.adapters.dataset_ids import choose_dataset
-from featurestore.adapters.sql_database import Database
+from featurestore.adapters.sql_database import Database, reconnecting
 from featurestore.graph.resolved import Graph
 from featurestore.intervals import Interval
 from featurestore.ports.state import (
@@ -25,6 +25,7 @@ from featurestore.ports.state import (
 )
 
 
+@reconnecting
 class SqlCatalog:
     """Every graph that was ever applied is kept; readers see the last."""
 
@@ -62,6 +63,7 @@ class SqlCatalog:
             )
 
 
+@reconnecting
 class SqlCoverage:
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -104,6 +106,7 @@ class SqlCoverage:
             connection.execute(delete(tables.filled_interval).where(tables.filled_interval.c.table_name == table))
 
 
+@reconnecting
 class SqlMaterializations:
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -146,6 +149,7 @@ class SqlMaterializations:
             connection.execute(delete(tables.materialization).where(copied))
 
 
+@reconnecting
 class SqlDatasets:
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, insert, select
 
-from featurestore.adapters.sql_database import Database
+from featurestore.adapters.sql_database import Database, reconnecting
 from registry.adapters.sql_models import check_model_exists, check_version_exists, turn_of
 from registry.adapters.sql_tables import model_alias
 from registry.errors import AliasNotFound
 from registry.records import Alias
 
 
+@reconnecting
 class SqlAliases:
     def __init__(self, database: Database) -> None:
         self._database = database

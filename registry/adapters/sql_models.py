@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from featurestore.adapters.sql_database import Database
+from featurestore.adapters.sql_database import Database, reconnecting
 from registry.adapters.sql_tables import model_version, registered_model
 from registry.errors import ModelNotFound, VersionNotFound
 from registry.records import Artifact, ModelVersion, RegisteredModel, Registration
@@ -21,6 +21,7 @@ _MANY = 500
 """How many values go into one statement: databases cap its parameters."""
 
 
+@reconnecting
 class SqlModels:
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -16,14 +16,21 @@ from featurestore.adapters.sql_tables import STATE_MIGRATIONS
 from featurestore.ports.online_store import OnlineStore
 from tests.contract.online_stores import ONLINE_STORES, OpenStore, opened_stores
 from tests.contract.states import State
+from tests.postgres_server import PostgresServer
 
 
-@pytest.fixture(params=["memory", "sql"])
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of an empty database."""
+    return new_database(request.param, request, tmp_path)
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[State]:
     if request.param == "memory":
         yield State(MemoryCatalog(), MemoryCoverage(), MemoryMaterializations(), MemoryDatasets(), MemoryPublications())
         return
-    with Database(f"sqlite:///{tmp_path}/state.db") as database:
+    with Database(new_database(request.param, request, tmp_path)) as database:
         upgrade(database, STATE_MIGRATIONS)
         yield State(
             SqlCatalog(database),
@@ -32,6 +39,14 @@ def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[State]:
             SqlDatasets(database),
             SqlPublications(database),
         )
+
+
+def new_database(kind: str, request: pytest.FixtureRequest, folder: Path) -> str:
+    """The URL of an empty database of this kind."""
+    if kind == "sqlite":
+        return f"sqlite:///{folder}/state.db"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.url_of(server.new_database())
 
 
 @pytest.fixture(params=ONLINE_STORES)

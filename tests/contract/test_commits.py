@@ -12,18 +12,19 @@ from featurestore.adapters.sql_commits import SqlCommits
 from featurestore.adapters.sql_database import Database, upgrade
 from featurestore.adapters.sql_tables import STATE_MIGRATIONS
 from featurestore.ports.commits import AddedFile, RecordedFile, TableChange
+from tests.contract.conftest import new_database
 
 CREATED = TableChange(0, '{"protocol":{}}\n', (), ())
 FILLED = TableChange(1, '{"add":"é"}\n', (AddedFile("d=1/a", 10, 3, "a" * 64), AddedFile("d=2/b", 20, 5)), ())
 REFILLED = TableChange(2, '{"remove":"b"}\n', (AddedFile("d=2/c", 30, 7, "c" * 64),), ("d=2/b",))
 
 
-@pytest.fixture(params=["memory", "sql"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def commits(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MemoryCommits | SqlCommits]:
     if request.param == "memory":
         yield MemoryCommits()
         return
-    with Database(f"sqlite:///{tmp_path}/state.db") as database:
+    with Database(new_database(request.param, request, tmp_path)) as database:
         upgrade(database, STATE_MIGRATIONS)
         yield SqlCommits(database)
 

@@ -31,6 +31,7 @@ from registry.records import (
     UsedFeature,
     UsedTable,
 )
+from tests.contract.conftest import new_database
 
 NOON = datetime(2014, 1, 1, 12, 0, 0, 654321, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -65,13 +66,13 @@ class Registry:
         return RegisteredDatasetUsers(self.models, self.aliases)
 
 
-@pytest.fixture(params=["memory", "sql"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Registry]:
     if request.param == "memory":
         models = MemoryModels()
         yield Registry(models, MemoryAliases(models))
         return
-    with Database(f"sqlite:///{tmp_path}/state.db") as database:
+    with Database(new_database(request.param, request, tmp_path)) as database:
         upgrade(database, REGISTRY_MIGRATIONS)
         yield Registry(SqlModels(database), SqlAliases(database))
 
@@ -171,11 +172,9 @@ def test_threads_registering_with_one_key_at_once_make_one_version(registry: Reg
     assert {version.version for version in versions} == {1}
 
 
-def test_processes_registering_at_once_leave_no_hole_and_no_double(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/state.db"
-
+def test_processes_registering_at_once_leave_no_hole_and_no_double(database_url: str) -> None:
     with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as processes:
-        numbers = [number for some in processes.map(register_from_a_process, [url] * 4) for number in some]
+        numbers = [number for some in processes.map(register_from_a_process, [database_url] * 4) for number in some]
 
     assert sorted(numbers) == list(range(1, 101))
 
@@ -267,12 +266,12 @@ def test_the_feature_store_learns_which_models_use_a_dataset(registry: Registry)
     assert uses == (DatasetUse("one", "model:delay@1"), DatasetUse("one", "model:delay@2", ("best", "champion")))
 
 
-def test_registering_again_after_the_last_version_was_lost_does_not_reuse_its_number(tmp_path: Path) -> None:
+def test_registering_again_after_the_last_version_was_lost_does_not_reuse_its_number(database_url: str) -> None:
     from sqlalchemy import delete
 
     from registry.adapters.sql_tables import model_version
 
-    with Database(f"sqlite:///{tmp_path}/state.db") as database:
+    with Database(database_url) as database:
         upgrade(database, REGISTRY_MIGRATIONS)
         models = SqlModels(database)
         models.register(DELAY)

@@ -6,7 +6,6 @@ import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -203,21 +202,18 @@ def test_every_graph_that_was_applied_is_remembered(state: State) -> None:
     assert state.catalog.history() == (first, second)
 
 
-def test_state_outlives_its_connection(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/state.db"
-    with Database(url) as database:
+def test_state_outlives_its_connection(database_url: str) -> None:
+    with Database(database_url) as database:
         upgrade(database, STATE_MIGRATIONS)
         promoted = SqlCatalog(database).promote(GRAPH, NOON, replacing=None)
 
-    with Database(url) as reopened:
+    with Database(database_url) as reopened:
         assert SqlCatalog(reopened).current() == promoted
 
 
-def test_several_processes_may_open_a_new_project_at_once(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/state.db"
-
+def test_several_processes_may_open_a_new_project_at_once(database_url: str) -> None:
     with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as processes:
-        serials = list(processes.map(open_and_promote, [url] * 8))
+        serials = list(processes.map(open_and_promote, [database_url] * 8))
 
     assert sorted(serials) == [0, 0, 0, 0, 0, 0, 0, 1]
 

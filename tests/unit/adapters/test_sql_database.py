@@ -14,7 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, func, insert, select, text
 
-from featurestore.adapters import sql_database
+from featurestore.adapters.postgres_database import Waits
 from featurestore.adapters.sql_database import Database, Migrations, upgrade
 from featurestore.adapters.sql_publications import SqlPublications
 from featurestore.adapters.sql_state import SqlMaterializations
@@ -79,14 +79,11 @@ def test_a_change_that_breaks_a_rule_of_the_tables_is_a_concurrent_change(databa
     assert count(database) == 0
 
 
-def test_waiting_for_another_writer_ends_with_an_error_that_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sql_database, "LOCK_WAIT_SECONDS", 0)
+def test_waiting_for_another_writer_ends_with_an_error_that_says_so(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/state.db"
     waiting_in_vain = pytest.raises(ConcurrentChange, match="Another process")
 
-    with Database(url) as one, Database(url) as other, one.write("a"), waiting_in_vain, other.write("b"):
+    with Database(url) as one, Database(url, Waits(lock=0)) as other, one.write("a"), waiting_in_vain, other.write("b"):
         pass
 
 
