@@ -16,6 +16,7 @@ import pyarrow as pa
 from sqlglot import ErrorLevel, exp
 
 from featurestore.adapters.addresses import engine_folder, engine_path
+from featurestore.adapters.duckdb_volatility import Volatility
 from featurestore.adapters.repeated_scan import RepeatedScan, Scans, told_failure
 from featurestore.errors import QueryError
 from featurestore.graph.arrow_types import dtype_of
@@ -44,6 +45,8 @@ class DuckDBEngine:
         self._texts: dict[int, tuple[exp.Query, str]] = {}
         self._lock = threading.Lock()
         self._database: duckdb.DuckDBPyConnection | None = None
+        self._asking = threading.Lock()
+        self._volatility: Volatility | None = None
         self._settings: dict[str, str | int | float | bool | list[str]] = {
             "memory_limit": memory_limit,
             "threads": threads,
@@ -57,6 +60,12 @@ class DuckDBEngine:
     def schema(self, query: Query) -> pa.Schema:
         with self._cursor(query) as cursor:
             return _schema(cursor, query.tree)
+
+    def volatile_parts(self, tree: exp.Query) -> tuple[str, ...]:
+        with self._asking:
+            if self._volatility is None:
+                self._volatility = Volatility(self._connection())
+            return self._volatility.parts(self._text(tree))
 
     def stream(self, query: Query) -> pa.RecordBatchReader:
         import duckdb

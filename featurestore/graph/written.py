@@ -50,6 +50,14 @@ class WrittenColumn:
     written_as: str = ""
     """The name its author knows it by, where `name` is one of ours."""
 
+    @property
+    def known_as(self) -> str:
+        return self.written_as or self.name
+
+    def alone(self) -> exp.Select:
+        """Its trees as a query of nothing else: to ask what is in them."""
+        return exp.select(*(part for part in (self.value, self.where) if part is not None))
+
 
 @dataclass(frozen=True, slots=True)
 class WrittenInput:
@@ -377,7 +385,7 @@ def _column_problems(view: FeatureView, written: WrittenView) -> Iterator[Proble
         for part in (column.value, column.where):
             for reference in part.find_all(exp.Column) if part is not None else ():
                 if reference.name.lower() not in known or reference.table:
-                    reader = f"'{column.written_as or column.name}' of view '{view.name}'"
+                    reader = f"'{column.known_as}' of view '{view.name}'"
                     shown = ".".join(part.name for part in reference.parts)
                     what = f"{reader} reads column '{shown}', which its rows do not have"
                     yield Problem(column.declared_at, what, suggestion(reference.name, written.offered))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -14,7 +14,7 @@ from featurestore.graph.arrow_types import arrow_schema, dtype_of
 from featurestore.graph.chain_order import in_levels
 from featurestore.graph.chained import stored_schema, upstream_view
 from featurestore.graph.declared import view_keys
-from featurestore.graph.draft import Draft, complete, draft
+from featurestore.graph.draft import Draft, DraftView, complete, draft
 from featurestore.graph.drift import drifts
 from featurestore.graph.resolved import Graph, ResolvedView
 from featurestore.graph.services import DraftOnDemand, draft_on_demand, settle_services
@@ -136,11 +136,36 @@ def _view_schemas(drafted: Draft, engine: Engine) -> tuple[dict[str, pa.Schema],
     for view in drafted.views:
         name = view.declaration.name
         try:
+            if volatile := list(_volatile_in_view(view, engine)):
+                problems += volatile
+                continue
             read = {source.name: empty[source.name] for source in view.written.sources}
             schemas[name] = engine.schema(Query(view.query.tree, read))
         except QueryError as error:
             problems.append(Problem(view.declaration.declared_at, f"view '{name}': {error}"))
     return schemas, problems
+
+
+def _volatile_in_view(view: DraftView, engine: Engine) -> Iterator[Problem]:
+    """What has another value each time, with the features it is in, or else in the view's SQL."""
+    found = engine.volatile_parts(view.query.tree)
+    name, told = view.declaration.name, set[str]()
+    for column in view.written.columns if found else ():
+        parts = engine.volatile_parts(column.alone())
+        if parts:
+            told.update(parts)
+            what = f"'{column.known_as}' of view '{name}'"
+            yield _volatile(column.declared_at, what, parts, view.written.offered)
+    if rest := tuple(part for part in found if part not in told):
+        yield _volatile(view.declaration.declared_at, f"view '{name}'", rest, view.written.offered)
+
+
+def _volatile(where: str, what: str, parts: tuple[str, ...], columns: Iterable[str]) -> Problem:
+    words = {part.removesuffix("()") for part in parts}
+    named = sorted(name for name in columns if name.lower() in words)
+    hint = f'the column is "{named[0]}", in double quotes' if named else "use what the rows hold, as their timestamps"
+    shown = ", ".join(parts)
+    return Problem(where, f"{what}: {shown} gives another value each time, and no answer could be given again", hint)
 
 
 def _on_demand_types(drafts: tuple[DraftOnDemand, ...], engine: Engine) -> tuple[dict[str, DType], list[Problem]]:
@@ -150,7 +175,12 @@ def _on_demand_types(drafts: tuple[DraftOnDemand, ...], engine: Engine) -> tuple
         feature = one.declaration
         rows = arrow_schema(one.columns).empty_table() if one.columns else pa.table({"__row": pa.array([], pa.int64())})
         try:
-            found = engine.schema(Query(probe(one.expression, feature.name), {ROWS: rows})).field(0).type
+            query = probe(one.expression, feature.name)
+            if volatile := engine.volatile_parts(query):
+                what = f"on-demand feature '{feature.name}'"
+                problems.append(_volatile(feature.declared_at, what, volatile, dict(feature.inputs)))
+                continue
+            found = engine.schema(Query(query, {ROWS: rows})).field(0).type
         except QueryError as error:
             problems.append(Problem(feature.declared_at, f"on-demand feature '{feature.name}': {error}"))
             continue

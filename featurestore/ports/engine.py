@@ -64,6 +64,11 @@ class Engine(Protocol):
         """The columns the query would give, without running it."""
         ...
 
+    def volatile_parts(self, tree: exp.Query) -> tuple[str, ...]:
+        """What in the query gives another value each time, or in another session: what reads a clock, chance, settings
+        or who is asking, and samples of rows. As people write it; empty where rows alone decide."""
+        ...
+
     def stream(self, query: Query) -> pa.RecordBatchReader:
         """The rows, in batches, in the query's order. The reader keeps what it needs alive; close it when done."""
         ...

@@ -215,6 +215,22 @@ def test_time_is_in_utc_wherever_the_machine_is(tmp_path: Path) -> None:
 
 
 SECRET = "compiled_text"  # noqa: S105 - stands in every query below, and in no message
+
+
+@pytest.mark.parametrize(
+    ("sql", "parts"),
+    [
+        ("SELECT tail, random() AS x FROM f WHERE at < now()", ("random()", "now()")),
+        ("WITH c AS (SELECT * FROM f USING SAMPLE 2) SELECT * FROM c ORDER BY current_date", 2),
+        ('SELECT "current_date", \'now()\' AS x, "at" AS now /* random() */ FROM f', ()),
+    ],
+)
+def test_what_has_another_value_each_time_is_told(engine: Engine, sql: str, parts: tuple[str, ...] | int) -> None:
+    found = engine.volatile_parts(query(sql).tree)
+
+    assert found == parts or len(found) == parts
+
+
 REFUSED = {
     "no such column": f"SELECT missing, '{SECRET}' AS x FROM f",
     "no such table": f"SELECT '{SECRET}' AS x FROM nowhere",

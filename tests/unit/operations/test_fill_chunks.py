@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from sqlglot import exp
 
 from featurestore.adapters.duckdb_engine import DuckDBEngine
 from featurestore.errors import ConcurrentChange, QueryError, SourceError
@@ -66,6 +67,9 @@ class Watched:
 
     def schema(self, query: Query) -> pa.Schema:
         return self.engine.schema(query)
+
+    def volatile_parts(self, tree: exp.Query) -> tuple[str, ...]:
+        return self.engine.volatile_parts(tree)
 
     def stream(self, query: Query) -> pa.RecordBatchReader:
         return self.engine.stream(query)

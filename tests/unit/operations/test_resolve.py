@@ -11,7 +11,7 @@ from featurestore.errors import DefinitionsError
 from featurestore.operations.resolve import resolve_definitions
 from featurestore.ports.engine import Query
 from tests.property.project import Declared
-from tests.unit.graph.resolving import Columns, aircraft, engine, flights, problems
+from tests.unit.graph.resolving import MOMENT, Columns, aircraft, engine, flights, problems
 
 SOURCE, TAIL = flights(), aircraft()
 
@@ -78,3 +78,53 @@ def test_a_problem_of_one_view_is_told_though_the_others_are_known() -> None:
         known = resolve_definitions(Declared(view("good", "delay")), Columns(), real).views
         with pytest.raises(DefinitionsError, match="'sets'"):
             resolve_definitions(Declared(view("good", "delay"), view("wrong", "sets")), Columns(), real, known)
+
+
+AGAIN = "gives another value each time, and no answer could be given again"
+
+
+@pytest.mark.parametrize(
+    ("sql", "part"),
+    [
+        ("SELECT tail, landed AS event_timestamp, age(landed) AS x FROM flights", "age(…) of one argument"),
+        ("SELECT tail, landed AS event_timestamp, seats FROM flights WHERE landed < now()", "now()"),
+        ("SELECT tail, landed AS event_timestamp, seats FROM flights TABLESAMPLE 10%", "TABLESAMPLE"),
+        ("WITH c AS (FROM flights ORDER BY uuid()) SELECT tail, landed AS event_timestamp, seats FROM c", "uuid()"),
+        ("SELECT tail, current_timestamp AS event_timestamp, seats FROM flights", "current_timestamp"),
+        ("SELECT tail, landed AS event_timestamp, pg_conf_load_time() AS x FROM flights", "pg_conf_load_time()"),
+        ("SELECT tail, landed AS event_timestamp, version() AS x FROM flights", "version()"),
+    ],
+)  # fmt: skip
+def test_what_has_another_value_each_time_is_refused_wherever_it_stands_in_a_views_sql(sql: str, part: str) -> None:
+    (told,) = problems(SOURCE, fs.FeatureView("v", entity=TAIL, sql=sql))
+
+    assert told.startswith(f"view 'v': {part} {AGAIN}")
+
+
+def test_what_has_another_value_each_time_is_told_with_its_feature() -> None:
+    late = fs.Aggregate("*", "count", windows=["1d"], name="late", where="landed > ago(INTERVAL 1 DAY)")
+    waited = fs.Aggregate("epoch(age(landed))", "sum", windows=["1d"], name="waited")
+
+    told = problems(
+        view(
+            "rows", fs.Feature("years", "extract(year FROM age(landed))"), fs.Feature("who", "carrier = current_user")
+        ),
+        fs.FeatureView("sums", entity=TAIL, source=SOURCE, every="1h", features=[late, waited]),
+        fs.OnDemandFeature("asked", expression="day + extract(day FROM now())", inputs={"day": fs.Int64}),
+    )
+
+    assert sorted(one.partition(" gives")[0] for one in told) == [
+        "'late' of view 'sums': ago(…)",
+        "'waited' of view 'sums': age(…) of one argument",
+        "'who' of view 'rows': current_user()",
+        "'years' of view 'rows': age(…) of one argument",
+        "on-demand feature 'asked': now()",
+    ]
+
+
+def test_a_word_of_the_engine_that_is_a_column_too_is_told_with_how_it_is_quoted() -> None:
+    schema = pa.schema([("tail", pa.string()), ("landed", MOMENT), ("current_user", pa.string())])
+
+    (told,) = problems(view("v", fs.Feature("who", "current_user || '!'")), flights=schema)
+
+    assert told.endswith('(the column is "current_user", in double quotes)')
