@@ -15,14 +15,16 @@ from uuid import uuid4
 import pyarrow as pa
 from sqlglot import ErrorLevel, exp
 
-from featurestore.adapters.addresses import engine_folder, engine_path
+from featurestore.adapters.addresses import engine_folder
+from featurestore.adapters.duckdb_views import view_of
 from featurestore.adapters.duckdb_volatility import Volatility
 from featurestore.adapters.repeated_scan import RepeatedScan, Scans, told_failure
 from featurestore.errors import QueryError
 from featurestore.graph.arrow_types import dtype_of
+from featurestore.graph.microseconds import floored_rows
 from featurestore.graph.sql_text import DIALECT
-from featurestore.graph.sql_types import sized_list, sql_type
-from featurestore.ports.engine import DataFile, ParquetFiles, Query, RowScan
+from featurestore.graph.sql_types import sql_type
+from featurestore.ports.engine import DataFile, FileGroups, Query, RowScan
 
 if TYPE_CHECKING:
     import duckdb
@@ -146,11 +148,11 @@ class DuckDBEngine:
                     scans.append(RepeatedScan(relation, query.tree))
                     cursor.register(name, scans[-1])
                 elif isinstance(relation, pa.Table):
-                    cursor.register(name, relation)
-                elif relation.paths:
-                    cursor.execute(_view_of(name, relation))
+                    cursor.register(name, floored_rows(relation))
+                elif isinstance(relation, FileGroups) or relation.paths:
+                    cursor.execute(view_of(name, relation))
                 else:
-                    cursor.register(name, relation.schema.empty_table())
+                    cursor.register(name, floored_rows(relation.schema.empty_table()))
         except duckdb.Error as error:
             cursor.close()
             raise _refused(error) from error
@@ -226,35 +228,6 @@ def _batches(reader: pa.RecordBatchReader, cursor: duckdb.DuckDBPyConnection, sc
 def _rendered(tree: exp.Query) -> str:
     # What sqlglot calls unsupported was written for this engine, which says itself what it can not do.
     return tree.sql(dialect=DIALECT, unsupported_level=ErrorLevel.IGNORE)
-
-
-def _view_of(name: str, files: ParquetFiles) -> str:
-    """A view, seen by one connection only, that scans the files: the engine's own rules then say which name means what,
-    in queries whose CTEs have the name of a relation too."""
-    paths = exp.Array(expressions=[exp.Literal.string(engine_path(path)) for path in files.paths])
-    options = [exp.PropertyEQ(this=exp.to_identifier("hive_partitioning"), expression=exp.false())]
-    if files.by_name:
-        options.append(exp.PropertyEQ(this=exp.to_identifier("union_by_name"), expression=exp.true()))
-    scan = exp.Table(this=exp.Anonymous(this="read_parquet", expressions=[paths, *options]))
-    sized = [column for field in files.schema if (column := _sized(field)) is not None]
-    everything = exp.Star(replace=sized) if sized else exp.Star()
-    create = exp.Create(
-        this=exp.Table(this=exp.to_identifier(name, quoted=True)),
-        kind="VIEW",
-        expression=exp.select(everything).from_(scan),
-        properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
-    )
-    return create.sql(dialect=DIALECT)
-
-
-def _sized(field: pa.Field) -> exp.Expr | None:
-    """Parquet files know lists only. That those of a column all have one size, which the engine's functions on vectors
-    want to know, is in the relation's schema."""
-    item = dtype_of(field.type.value_type) if pa.types.is_fixed_size_list(field.type) else None
-    if item is None:
-        return None
-    sized = exp.cast(exp.column(field.name, quoted=True), sized_list(item, field.type.list_size))
-    return exp.alias_(sized, field.name, quoted=True)
 
 
 def _parameter(name: str, value: exp.Expr) -> exp.CopyParameter:

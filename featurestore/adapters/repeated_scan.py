@@ -12,6 +12,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from featurestore.errors import KnownatError
+from featurestore.graph.microseconds import floored_rows, floored_schema
 from featurestore.ports.engine import RowScan
 
 
@@ -22,7 +23,7 @@ class RepeatedScan:
     def __init__(self, scan: RowScan, tree: exp.Expr) -> None:
         self._scan = scan
         self._columns = _columns_needed(scan.schema, tree)
-        self._schema = pa.schema([scan.schema.field(name) for name in self._columns])
+        self._schema = floored_schema(pa.schema([scan.schema.field(name) for name in self._columns]))
         self.failure: KnownatError | None = None
 
     def __arrow_c_schema__(self) -> object:
@@ -33,7 +34,7 @@ class RepeatedScan:
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         try:
-            yield from self._scan.open(self._columns)
+            yield from map(floored_rows, self._scan.open(self._columns))
         except KnownatError as error:
             self.failure = error
             raise

@@ -72,6 +72,34 @@ def is_list(arrow: pa.DataType) -> bool:
     return bool(pa.types.is_list(arrow) or pa.types.is_large_list(arrow))
 
 
+def same_values(arrow: pa.DataType) -> pa.DataType:
+    """One type for all that hold the same values and are written in another way: text as `large_string`, in views or in
+    a dictionary, moments in other units, what the items of a list are called and whether they may be null."""
+    if pa.types.is_dictionary(arrow) or pa.types.is_run_end_encoded(arrow):
+        return same_values(arrow.value_type)
+    if pa.types.is_timestamp(arrow):
+        return pa.timestamp("us", arrow.tz and "UTC")
+    if pa.types.is_large_string(arrow) or pa.types.is_string_view(arrow):
+        return pa.string()
+    if pa.types.is_large_binary(arrow) or pa.types.is_binary_view(arrow):
+        return pa.binary()
+    if pa.types.is_decimal(arrow) and arrow.precision <= MOST_DIGITS:
+        return pa.decimal128(arrow.precision, arrow.scale)
+    return _same_nested(arrow)
+
+
+def _same_nested(arrow: pa.DataType) -> pa.DataType:
+    if pa.types.is_fixed_size_list(arrow):
+        return pa.list_(pa.field(ITEM, same_values(arrow.value_type)), arrow.list_size)
+    if is_list(arrow):
+        return pa.list_(pa.field(ITEM, same_values(arrow.value_type)))
+    if pa.types.is_struct(arrow):
+        return pa.struct([(field.name, same_values(field.type)) for field in arrow.fields])
+    if pa.types.is_map(arrow):
+        return pa.map_(same_values(arrow.key_type), same_values(arrow.item_type))
+    return arrow
+
+
 def is_moment(arrow: pa.DataType) -> bool:
     """Whether a column of this type can say when something happened."""
     return bool(pa.types.is_timestamp(arrow) or pa.types.is_date(arrow))

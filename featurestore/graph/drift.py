@@ -1,8 +1,8 @@
 """Drift: where a source is no longer what a view over it was resolved with, and which features that breaks. Pure.
 
-Only columns that the view reads count. Ways of writing the same values are no difference: text as `large_string` or in
-a dictionary, a timestamp in other units (stored ones are microseconds, all of them), what the items of a list are
-called and whether they may be null.
+Only columns that the view reads count. Ways of writing the same values are no difference (`arrow_types.same_values`):
+text as `large_string` or in a dictionary, a timestamp in other units (stored ones are microseconds, all of them), what
+the items of a list are called and whether they may be null.
 """
 
 from __future__ import annotations
@@ -16,11 +16,20 @@ from featurestore.graph.resolved import ResolvedSource, ResolvedView, SourceColu
 
 Fields = tuple[SourceField, ...]
 
-_DICTIONARY = re.compile(r"dictionary<values=(.+), indices=\w+, ordered=\d>")
-_TIMESTAMP = re.compile(r"timestamp\[(?:s|ms|us|ns)(, tz=.+)?\]")
-_LIST = re.compile(r"(?:large_)?list<[^:]*: (.+?)(?: not null)?>")
-_SIZED = re.compile(r"fixed_size_list<[^:]*: (.+?)(?: not null)?>\[(\d+)\]")
-_SAME = {"large_string": "string", "string_view": "string", "large_binary": "binary", "binary_view": "binary"}
+_SAME = (
+    (r"dictionary<values=(.+?), indices=\w+, ordered=\d>", r"\1"),
+    (r"run_end_encoded<run_ends: \w+, values: (.+?)>", r"\1"),
+    (r"timestamp\[(?:s|ms|us|ns)\]", "timestamp"),
+    (r"timestamp\[(?:s|ms|us|ns), tz=[^\]]+\]", "timestamp with a zone"),
+    (r"\b(?:large_string|string_view)\b", "string"),
+    (r"\b(?:large_binary|binary_view)\b", "binary"),
+    (r"\b(?:large_)?list<[^:<>]*: ", "list<"),
+    (r"\bfixed_size_list<[^:<>]*: ", "fixed_size_list<"),
+    (r"\bdecimal(?:32|64|256)\(", "decimal128("),
+    (r" \('[^']*'\)(?=>)| not null", ""),
+)
+_PATTERNS = tuple((re.compile(pattern), same) for pattern, same in _SAME)
+"""In a type's name, at any depth, ways of writing that `arrow_types.same_values` takes for one."""
 
 
 def drifts(view: ResolvedView, present: Mapping[str, Fields]) -> tuple[SourceDrift, ...]:
@@ -51,15 +60,9 @@ def _drifts(view: ResolvedView, source: ResolvedSource, present: Fields) -> Iter
 
 def _plain(type_name: str) -> str:
     """The name of the type without what makes no difference to its values."""
-    if dictionary := _DICTIONARY.fullmatch(type_name):
-        return _plain(dictionary[1])
-    if timestamp := _TIMESTAMP.fullmatch(type_name):
-        return f"timestamp{', with a zone' if timestamp[1] else ''}"
-    if items := _LIST.fullmatch(type_name):
-        return f"list of {_plain(items[1])}"
-    if items := _SIZED.fullmatch(type_name):
-        return f"{items[2]} of {_plain(items[1])}"
-    return _SAME.get(type_name, type_name)
+    for pattern, same in _PATTERNS:
+        type_name = pattern.sub(same, type_name)
+    return type_name
 
 
 def _broken(view: ResolvedView, column: SourceColumn) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.graph.arrow_types import ITEM, arrow_type, is_list
+from featurestore.graph.microseconds import floored
 from featurestore.spec.dtypes import DType, Kind
 
 _ANY_INTEGER = pa.decimal128(20, 0)
@@ -59,8 +60,7 @@ def as_moments(values: pa.ChunkedArray) -> pa.ChunkedArray:
     kind = values.type
     if pa.types.is_timestamp(kind):
         # In UTC before anything is computed: a zone that nobody knows, or an hour that it has twice, changes nothing.
-        values = values.cast(pa.timestamp(kind.unit, tz="UTC"))
-        values = _floored(values) if kind.unit == "ns" else values
+        values = floored(values.cast(pa.timestamp(kind.unit, tz="UTC")))
     return values.cast(_MOMENT)
 
 
@@ -132,14 +132,6 @@ def _moments(values: pa.ChunkedArray) -> pa.ChunkedArray:
     if found["min"].is_valid and not first <= found["min"].value <= found["max"].value <= last:
         raise pa.ArrowInvalid("a moment is outside of the years 1 to 9999")
     return moments
-
-
-def _floored(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Nanoseconds as microseconds. Arrow's own floor ends in another century for the earliest of them."""
-    nanoseconds = values.cast(pa.int64())
-    quotient = pc.divide(nanoseconds, 1000)
-    has_fraction = pc.less(pc.subtract(nanoseconds, pc.multiply(quotient, 1000)), 0)
-    return pc.subtract(quotient, has_fraction.cast(pa.int64())).cast(_MOMENT)
 
 
 def _lists(values: pa.ChunkedArray, item: DType) -> pa.ChunkedArray:

@@ -23,6 +23,15 @@ class ParquetFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class FileGroups:
+    """Files that together are one relation although they write the same values in several ways: each group writes them
+    in one, and has the columns of `schema` by their names, or lacks them, which is null there."""
+
+    groups: tuple[ParquetFiles, ...]
+    schema: pa.Schema
+
+
+@dataclass(frozen=True, slots=True)
 class RowScan:
     """Rows that an adapter reads itself, batch by batch, as often as an engine asks: each call of `open` begins anew.
 
@@ -33,7 +42,7 @@ class RowScan:
     open: Callable[[tuple[str, ...]], Iterator[pa.RecordBatch]]
 
 
-Relation: TypeAlias = ParquetFiles | RowScan | pa.Table
+Relation: TypeAlias = ParquetFiles | FileGroups | RowScan | pa.Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +67,10 @@ class DataFile:
 
 
 class Engine(Protocol):
-    """DuckDB in this process, or a cluster. Raises QueryError, with the engine's reason, for a query it refuses."""
+    """DuckDB in this process, or a cluster. Raises QueryError, with the engine's reason, for a query it refuses.
+
+    Queries see microseconds: where the schema of a relation has nanoseconds, the engine floors them as it reads.
+    """
 
     def schema(self, query: Query) -> pa.Schema:
         """The columns the query would give, without running it."""

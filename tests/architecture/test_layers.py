@@ -98,6 +98,7 @@ THIRD_PARTY = {
         "featurestore.ports.engine",
         "featurestore.adapters.delta_source",
         "featurestore.adapters.duckdb_engine",
+        "featurestore.adapters.duckdb_views",
         "featurestore.adapters.duckdb_volatility",
         "featurestore.adapters.postgres_source",
         "featurestore.adapters.repeated_scan",

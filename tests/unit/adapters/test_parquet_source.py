@@ -116,6 +116,16 @@ def test_a_column_that_differs_between_files_is_told_with_both(tmp_path: Path, o
     assert f"'{column}' ({other.schema.field(1).type}) in {tmp_path}/b.parquet" in told
 
 
+@pytest.mark.parametrize("names", [["at", "v", "v"], ["at", "v", "V"]], ids=["alike", "in other letters"])
+def test_a_column_that_is_there_twice_is_told_and_others_can_be_read(tmp_path: Path, names: list[str]) -> None:
+    pq.write_table(pa.table([pa.array([JUNE], MOMENT), [1], [2]], names=names), tmp_path / "a.parquet")
+
+    snapshot = read(tmp_path, "a.parquet")
+
+    assert snapshot.mixed == {"v": f"there twice in {tmp_path}/a.parquet"}
+    assert snapshot.first == JUNE
+
+
 def test_a_file_without_the_event_timestamp_is_refused(tmp_path: Path) -> None:
     ordered(tmp_path, pa.table({"value": [1]}), pa.table({"at": [JUNE], "value": [1]}))
 
@@ -167,9 +177,34 @@ def test_every_kind_of_timestamp_is_told_in_utc(tmp_path: Path, kind: pa.DataTyp
 def test_nanoseconds_are_told_to_the_microsecond_before(tmp_path: Path) -> None:
     write(tmp_path / "a.parquet", 1_000_000_001_999, kind=pa.timestamp("ns"))
 
-    snapshot = read(tmp_path, "a.parquet")
+    write(tmp_path / "before.parquet", -1, kind=pa.timestamp("ns"), write_statistics=False)
+
+    snapshot, before = read(tmp_path, "a.parquet"), read(tmp_path, "before.parquet")
 
     assert snapshot.first == snapshot.last == datetime(1970, 1, 1, 0, 16, 40, 1, tzinfo=UTC)
+    assert before.first == datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "told"),
+    [
+        (2**63 - 1, MOMENT, "infinity"),
+        (-(2**63) + 1, pa.timestamp("us"), "infinity"),
+        (2**31 - 1, pa.date32(), "infinity"),
+        (1_704_067_200_000, pa.timestamp("s"), "1,704,067,200,000,000"),  # milliseconds taken for seconds; kept as ms
+        (3_000_000, pa.date32(), "3,000,000"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("options", [{}, {"write_statistics": False}], ids=["statistics", "none"])
+def test_an_event_timestamp_in_no_year_is_told_with_its_column(
+    tmp_path: Path, number: int, kind: pa.DataType, told: str, options: dict[str, Any]
+) -> None:
+    values = pa.array([number], pa.int32() if pa.types.is_date(kind) else pa.int64()).cast(kind)
+    pq.write_table(pa.table({"at": values}), tmp_path / "a.parquet", **options)
+
+    with pytest.raises(SourceError, match=f"source 'flights': 'at' holds {told} .* in no year from 1 to 9999"):
+        read(tmp_path, "a.parquet")
 
 
 def test_a_date_is_told_as_its_midnight(tmp_path: Path) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pyarrow as pa
 import pytest
 
 import featurestore as fs
 from featurestore.errors import SourceDrift
+from featurestore.graph.arrow_types import same_values
 from featurestore.graph.declared_sources import source_fields
 from featurestore.graph.drift import drifts
-from featurestore.graph.resolved import ResolvedView
+from featurestore.graph.resolved import ResolvedView, SourceField
 from tests.unit.graph.resolving import FLIGHTS, aircraft, flights, resolve
 
 
@@ -92,6 +95,39 @@ def listed_view(kind: pa.DataType) -> ResolvedView:
 
 def listed(item: pa.Field, size: int = -1) -> pa.DataType:
     return pa.list_(item, size)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.dictionary(pa.int32(), pa.large_string()),
+        pa.run_end_encoded(pa.int32(), pa.string_view()),
+        pa.struct([("a", pa.large_string()), ("t", pa.timestamp("ns", "America/New_York"))]),
+        pa.list_(pa.field("x", pa.struct([pa.field("t", pa.timestamp("s"), nullable=False)]), nullable=False)),
+        pa.large_list(pa.list_(pa.field("of", pa.timestamp("ns")), 3)),
+        pa.map_(pa.string_view(), pa.large_binary()),
+        pa.decimal256(9, 2),
+        pa.decimal32(9, 2),
+    ],
+    ids=str,
+)
+def test_what_is_one_type_by_its_values_is_one_by_its_name(kind: pa.DataType) -> None:
+    view = listed_view(pa.list_(pa.float32()))
+    was = dataclasses.replace(
+        view,
+        sources=tuple(
+            dataclasses.replace(
+                source,
+                fields=tuple(
+                    SourceField(field.name, str(kind)) if field.name == "delay" else field for field in source.fields
+                ),
+            )
+            for source in view.sources
+        ),
+    )
+
+    assert told(was, retyped("delay", same_values(kind))) == []
+    assert told(was, retyped("delay", pa.int8())) != []
 
 
 @pytest.mark.parametrize(
