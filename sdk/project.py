@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from featurestore.operations.run_due import Due
     from featurestore.operations.source_rows import Rejected
     from featurestore.operations.verify import Restored
-    from featurestore.plan.stages import LateRows, Plan
+    from featurestore.plan.stages import HeldRows, LateRows, Plan
     from featurestore.ports.frames import Pushed
     from featurestore.spec.source import FrameSource
     from registry.wiring import WiredProject
@@ -114,16 +114,18 @@ class Project:
         start: datetime | None = None,
         end: datetime | None = None,
         recompute: bool = False,
+        accept_removed: bool = False,
     ) -> Iterator[ChunkFilled]:
         """Fill what is missing of the views, by default all of them, in the event time `[start, end)`.
 
-        `recompute` fills again what is filled already, for sources whose past was corrected.
+        `recompute` fills again what is filled already, for sources whose past was corrected. `accept_removed` lets rows
+        go this once that are gone from sources which hold them: see `held_rows`.
         Raises NotApplied, UnknownName.
         """
         from featurestore.operations.fill_views import FillRequest, fill_views
 
         features = self._wired.features
-        request = FillRequest(self._views(views), _moment(start), _moment(end), recompute)
+        request = FillRequest(self._views(views), _moment(start), _moment(end), recompute, accept_removed)
         chunk_days = features.settings.engine.chunk_days
         yield from fill_views(request, features.offline, now=features.clock(), chunk_days=chunk_days)
 
@@ -165,6 +167,17 @@ class Project:
         declaring = (view for view in self._views(views) if view.lateness is not None)
         found = (outdated(view, features.offline, now=features.clock()) for view in declaring)
         return tuple(one.late for one in found if one.late)
+
+    def held_rows(self, views: Sequence[str] | None = None) -> tuple[HeldRows, ...]:
+        """For each view, the rows that its table holds although they are gone from its sources, where there are any.
+        They end when they are back in the source, by `backfill(accept_removed=True)`, or when the source is declared
+        otherwise (`removed_rows`). Raises NotApplied, UnknownName.
+        """
+        from featurestore.operations.hold_rows import held_rows
+
+        coverage = self._wired.features.offline.coverage
+        found = (held_rows(view, coverage.coverage(view.table)) for view in self._views(views))
+        return tuple(one for one in found if one)
 
     def push(self, source: str | FrameSource, frame: Spine, *, key: str) -> Pushed:
         """Append a frame's rows (pandas, Polars, Arrow, or the path of a Parquet file) to a FrameSource, by its name or

@@ -98,6 +98,7 @@ class SqlCoverage:
                     filled_at=fill.filled_at,
                     parts=fill.parts,
                     day_rows=fill.day_rows,
+                    held=fill.held,
                 )
             )
 
@@ -185,8 +186,9 @@ class SqlDatasets:
 def _fill(row: Row[Any]) -> FilledInterval:
     interval = Interval(row.start_at, row.end_at)
     return FilledInterval(
-        interval, row.version, row.row_count, row.source_versions, row.filled_at, row.parts, row.day_rows
-    )
+        interval, row.version, row.row_count, row.source_versions, row.filled_at, row.parts, row.day_rows,
+        row.held or (),
+    )  # fmt: skip
 
 
 def _by_id(dataset: str) -> Select[Any]:

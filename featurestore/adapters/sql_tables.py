@@ -9,9 +9,9 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, St
 from featurestore.adapters.sql_database import Migrations
 from featurestore.adapters.sql_values import Json, Moment
 from featurestore.graph.resolved import Graph
-from featurestore.ports.state import DayRows, FilledPart, Manifest
+from featurestore.ports.state import DayRows, FilledPart, HeldDay, Manifest
 
-STATE_MIGRATIONS = Migrations(Path(__file__).parent / "migrations", "featurestore_version", head="0005")
+STATE_MIGRATIONS = Migrations(Path(__file__).parent / "migrations", "featurestore_version", head="0006")
 
 state_metadata = MetaData()
 
@@ -37,6 +37,8 @@ filled_interval = Table(
     # None where an interval was filled before its sources' parts were remembered.
     Column("parts", Json(tuple[FilledPart, ...])),
     Column("day_rows", Json(tuple[DayRows, ...])),
+    # None where an interval was filled before gone rows were held.
+    Column("held", Json(tuple[HeldDay, ...])),
     Index("filled_interval_by_table", "table_name", "start_at"),
 )
 

@@ -14,7 +14,14 @@ from featurestore.graph.resolved import ResolvedView, SourceKind
 @lru_cache(maxsize=1024)
 def is_row_wise(view: ResolvedView) -> bool:
     """Whether the view is row-level, and its query projects and filters one source, with its own event timestamp."""
-    if view.is_windowed or view.upstreams or len(view.sources) != 1:
+    return not view.is_windowed and takes_rows_alone(view)
+
+
+@lru_cache(maxsize=1024)
+def takes_rows_alone(view: ResolvedView) -> bool:
+    """Whether the view's query projects and filters one source, with its own event timestamp: a row that comes changes
+    no other."""
+    if view.upstreams or len(view.sources) != 1:
         return False
     if dated_sources(view) != {view.sources[0].name}:
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 import pyarrow as pa
@@ -25,6 +26,10 @@ def source_fields(schema: pa.Schema) -> tuple[SourceField, ...]:
 
 def resolved_source(source: Source, schema: pa.Schema) -> ResolvedSource:
     """The source as it is kept, with the columns it has now."""
+    return replace(_resolved_kind(source, schema), removed_rows=source.removed_rows)
+
+
+def _resolved_kind(source: Source, schema: pa.Schema) -> ResolvedSource:
     shared = (source.event_timestamp, source.known_at, source.delay, source_fields(schema))
     described = (source.description, source.owner)
     match source:
@@ -51,28 +56,31 @@ def resolved_source(source: Source, schema: pa.Schema) -> ResolvedSource:
 def declared_source(source: ResolvedSource) -> Source:
     """The source as it was declared, which is what readers of sources take."""
     name, happened, known, delay = source.name, source.event_timestamp, source.known_at, source.delay
+    removed = source.removed_rows
     columns = {column.name: column.dtype for column in source.columns}
     match source.kind:
         case SourceKind.PARQUET:
             return ParquetSource(
-                name, path=source.path, event_timestamp=happened, known_at=known, delay=delay, partitions=columns
-            )
+                name, path=source.path, event_timestamp=happened, known_at=known, delay=delay, partitions=columns,
+                removed_rows=removed,
+            )  # fmt: skip
         case SourceKind.CSV:
             form = source.csv or CsvFormat(header=True, delimiter=",", null_text=("",))
             return CsvSource(
                 name, path=source.path, event_timestamp=happened, known_at=known, delay=delay, columns=columns,
-                header=form.header, delimiter=form.delimiter, null_text=form.null_text,
+                header=form.header, delimiter=form.delimiter, null_text=form.null_text, removed_rows=removed,
             )  # fmt: skip
         case SourceKind.DELTA:
             return DeltaSource(
-                name, path=source.path, event_timestamp=happened, known_at=known, delay=delay, version=source.version
-            )
+                name, path=source.path, event_timestamp=happened, known_at=known, delay=delay, version=source.version,
+                removed_rows=removed,
+            )  # fmt: skip
         case SourceKind.SQL:
             rows = source.database
             assert rows is not None, name  # noqa: S101 - `resolved_source` gives every SQL source one
             return SqlSource(
                 name, connection=rows.connection, table=rows.table, query=rows.query,
-                event_timestamp=happened, known_at=known, delay=delay,
+                event_timestamp=happened, known_at=known, delay=delay, removed_rows=removed,
             )  # fmt: skip
         case SourceKind.FRAME:
             return FrameSource(name, columns=columns, event_timestamp=happened, known_at=known, delay=delay)

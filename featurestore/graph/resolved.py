@@ -13,6 +13,7 @@ from enum import Enum
 from featurestore.errors import UnknownName
 from featurestore.spec.aggregate import Function
 from featurestore.spec.dtypes import DType
+from featurestore.spec.source import RemovedRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,8 @@ class ResolvedSource:
     version: int | None = None
     """The only version of a Delta table that is read; None: the newest."""
     database: DatabaseRows | None = None
+    removed_rows: RemovedRows = RemovedRows.HOLD
+    """What it means that stored rows are gone from it. Rows that were pushed never are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -24,11 +24,12 @@ from featurestore.errors import KnownatError, SourceDrifted, SourceError
 from featurestore.graph.resolved import ResolvedView
 from featurestore.intervals import DAY, Interval, IntervalSet, ceil_to, floor_to
 from featurestore.operations.drift import all_of_them, read_sources
+from featurestore.operations.hold_rows import ComputedDays, counts_days, with_held_rows
 from featurestore.operations.open_table import record_commits, version_to_replace
 from featurestore.operations.replace_days import Replacement, replace_days
 from featurestore.operations.sides import OfflineSide
 from featurestore.operations.source_parts import parts_seen, parts_within
-from featurestore.ports.engine import DataFile, Query
+from featurestore.ports.engine import Query
 from featurestore.ports.source_reader import SourceSnapshot
 from featurestore.ports.state import DayRows, FilledInterval
 
@@ -55,17 +56,22 @@ class ChunkFilled:
     chunk: int
     """Its number, from 1."""
     chunks: int
+    held: int = 0
+    """Of these rows, those that are gone from the sources and stayed."""
 
 
-def fill_chunks(chunks: Iterable[Chunk], offline: OfflineSide, *, now: datetime) -> Iterator[ChunkFilled]:
+def fill_chunks(
+    chunks: Iterable[Chunk], offline: OfflineSide, *, now: datetime, accept_removed: bool = False
+) -> Iterator[ChunkFilled]:
     """Fill the chunks, reporting each in its order when it is durable and recorded.
 
     Up to `offline.workers` are computed at once. The first error stops it: the chunks before that one stay done, those
     after it are dropped, and the same call finishes the job. Only a source that can not be read, or has drifted, stops
-    no other view than its own: SourceError or SourceDrifted comes after the last chunk. Raises ConcurrentChange when
-    another process fills the same table.
+    no other view than its own: SourceError or SourceDrifted comes after the last chunk. Rows that are gone from a
+    source which holds them stay, unless `accept_removed`. Raises ConcurrentChange when another process fills the same
+    table.
     """
-    commits = _Commits(offline, now)
+    commits = _Commits(offline, now, accept_removed=accept_removed)
     broken: dict[str, KnownatError] = {}
     with closing(_computing(chunks, offline, commits)) as computing:
         for chunk, computed in computing:
@@ -86,13 +92,13 @@ def _computing(
 ) -> Generator[tuple[Chunk, Callable[[], _Computed]]]:
     """The chunks in their order, each with what gives it computed: right then, or by a worker that began before."""
     if offline.workers == 1:
-        yield from ((chunk, partial(_computed, chunk, offline, commits.version_of(chunk))) for chunk in chunks)
+        yield from ((chunk, partial(commits.computed, chunk, commits.version_of(chunk))) for chunk in chunks)
         return
     waiting = iter(chunks)
     with ThreadPoolExecutor(offline.workers, thread_name_prefix="knownat-fill") as pool:
 
         def start(chunk: Chunk) -> tuple[Chunk, Future[_Computed]]:
-            return chunk, pool.submit(_computed, chunk, offline, commits.version_of(chunk))
+            return chunk, pool.submit(commits.computed, chunk, commits.version_of(chunk))
 
         under_way = deque(map(start, islice(waiting, offline.workers)))
         try:
@@ -110,37 +116,44 @@ class _Computed:
     """A chunk whose files are written, and what they were made from."""
 
     chunk: Chunk
-    based_on: int
-    files: tuple[DataFile, ...]
+    days: ComputedDays
     sources: tuple[SourceSnapshot, ...]
-    day_rows: tuple[DayRows, ...] | None
 
 
 class _Commits:
     """The commits of one process, each on top of the one before."""
 
-    def __init__(self, offline: OfflineSide, now: datetime) -> None:
+    def __init__(self, offline: OfflineSide, now: datetime, *, accept_removed: bool) -> None:
         self._offline = offline
         self._now = now
+        self._accept_removed = accept_removed
         self._own: dict[str, frozenset[int]] = {}
 
     def version_of(self, chunk: Chunk) -> int:
         """The table's version, asked before the sources are read: a fill that came after it makes ours fail."""
         return version_to_replace(chunk.view.table, self._offline)
 
+    def computed(self, chunk: Chunk, based_on: int) -> _Computed:
+        """The chunk's files, with the rows that stay although they are gone from their sources."""
+        computed = _computed(chunk, self._offline, based_on)
+        if self._accept_removed:
+            return computed
+        return replace(computed, days=with_held_rows(computed.days, self._offline))
+
     def commit(self, computed: _Computed) -> ChunkFilled:
-        view, interval = computed.chunk.view, computed.chunk.interval
-        replacement = Replacement(view, interval, computed.files, computed.based_on)
+        view, interval, days = computed.chunk.view, computed.chunk.interval, computed.days
+        replacement = Replacement(view, interval, days.files, days.based_on)
         version = replace_days(replacement, self._own.get(view.table, frozenset()), self._offline)
         record_commits(view.table, self._offline.ledger)
-        if version > computed.based_on:
+        if version > days.based_on:
             self._own[view.table] = self._own.get(view.table, frozenset()) | {version}
-        rows = sum(file.rows for file in computed.files)
+        rows = sum(file.rows for file in days.files)
         versions = tuple((source.source, source.version) for source in computed.sources)
-        parts = parts_within(parts_seen(view, computed.sources), interval)
-        fill = FilledInterval(interval, version, rows, versions, self._now, parts, computed.day_rows)
+        parts = parts_within(days.parts, interval)
+        fill = FilledInterval(interval, version, rows, versions, self._now, parts, days.day_rows, days.held)
         self._offline.coverage.record(view.table, fill)
-        return ChunkFilled(view.name, interval, rows, computed.chunk.number, computed.chunk.chunks)
+        held = sum(one.rows for one in days.held)
+        return ChunkFilled(view.name, interval, rows, computed.chunk.number, computed.chunk.chunks, held)
 
 
 def _computed(chunk: Chunk, offline: OfflineSide, based_on: int) -> _Computed:
@@ -153,12 +166,14 @@ def _computed(chunk: Chunk, offline: OfflineSide, based_on: int) -> _Computed:
     relations = {source.source: source.relation for source in sources}
     query = Query(stored_rows(view, stored), relations)
     files = offline.engine.write(query, offline.tables.staging_folder(view.table), partition_by=EVENT_DAY)
-    if view.lateness is None:
-        return _Computed(chunk, based_on, files, sources, None)
+    days = ComputedDays(view, chunk.interval, based_on, files, parts_seen(view, sources))
+    if not counts_days(view):
+        return _Computed(chunk, days, sources)
     counted = Query(rows_of_days(view, IntervalSet((chunk.interval,))), relations)
     with offline.engine.stream(counted) as rows:
-        days = sorted((row[EVENT_DAY], row[ROWS]) for row in rows.read_all().to_pylist())
-    return _Computed(chunk, based_on, files, sources, tuple(DayRows(day, count) for day, count in days))
+        by_day = sorted((row[EVENT_DAY], row[ROWS]) for row in rows.read_all().to_pylist())
+    day_rows = tuple(DayRows(day, count) for day, count in by_day)
+    return _Computed(chunk, replace(days, day_rows=day_rows), sources)
 
 
 def _whole_days(interval: Interval) -> Interval:

@@ -14,6 +14,7 @@ from featurestore.operations.backfill import DEFAULT_CHUNK_DAYS, chunks_of
 from featurestore.operations.drift import all_of_them, read_sources
 from featurestore.operations.fill_chunks import Chunk, ChunkFilled, fill_chunks
 from featurestore.operations.first_event import first_event
+from featurestore.operations.hold_rows import held_days
 from featurestore.operations.outdated import outdated
 from featurestore.operations.sides import OfflineSide
 from featurestore.plan.build import SourceSpan, wanted_interval
@@ -24,13 +25,15 @@ class FillRequest:
     """Views, and the event time to fill them for: all that their sources hold, or the part in `[start, end)`.
 
     Only what is missing is filled, and the days for which sources have changed since, unless `recompute`: then what is
-    filled already is filled again, too.
+    filled already is filled again, too. `accept_removed`: rows that are gone from their sources go this once, also from
+    the days in which they stayed until now.
     """
 
     views: tuple[ResolvedView, ...]
     start: datetime | None = None
     end: datetime | None = None
     recompute: bool = False
+    accept_removed: bool = False
 
     def __post_init__(self) -> None:
         if self.start is not None and self.end is not None and not self.start < self.end:
@@ -62,7 +65,7 @@ def fill_views(
 
     for views in _independent(request.views):
         try:
-            yield from fill_chunks(chunks(views), offline, now=now)
+            yield from fill_chunks(chunks(views), offline, now=now, accept_removed=request.accept_removed)
         except (SourceError, SourceDrifted) as error:
             broken.append(error)
     if broken:
@@ -82,7 +85,8 @@ def _independent(views: Iterable[ResolvedView]) -> Iterator[tuple[ResolvedView, 
 
 def intervals_to_fill(view: ResolvedView, request: FillRequest, offline: OfflineSide, *, now: datetime) -> IntervalSet:
     """What a request means for one view. Nothing outside of what its sources hold and what is filled already."""
-    covered = offline.coverage.coverage(view.table).covered
+    coverage = offline.coverage.coverage(view.table)
+    covered = coverage.covered
     wanted = wanted_interval(view, _spans(view, offline), now, first=first_event(view, offline), covered=covered)
     possible = covered | IntervalSet((wanted,) if wanted else ())
     if not possible:
@@ -92,7 +96,8 @@ def intervals_to_fill(view: ResolvedView, request: FillRequest, offline: Offline
     inside = IntervalSet((Interval(start, end),) if start < end else ())
     if request.recompute:
         return possible & inside
-    return (possible - covered | outdated(view, offline, now=now).days) & inside
+    due = possible - covered | outdated(view, offline, now=now).days
+    return (due | held_days(coverage) if request.accept_removed else due) & inside
 
 
 def _spans(view: ResolvedView, offline: OfflineSide) -> dict[str, SourceSpan]:

@@ -14,6 +14,7 @@ from featurestore.graph.resolved import Graph, ResolvedView
 from featurestore.graph.selection import referenced_features
 from featurestore.operations.drift import drifts_of
 from featurestore.operations.first_event import first_event
+from featurestore.operations.hold_rows import held_rows
 from featurestore.operations.outdated import outdated
 from featurestore.operations.prepare_on_demand import prepare_on_demand
 from featurestore.operations.resolve import Resolved, resolve_definitions
@@ -72,8 +73,9 @@ def make_plan(project: Project, offline: OfflineSide, online: OnlineSide, *, now
     )
     plan = build_plan(resolved.graph, situation)
     told = tuple(one.late for one in late.values() if one.late)
+    held = tuple(one for view in filled if (one := held_rows(view, offline.coverage.coverage(view.table))))
     slow = _by_engine(plan, resolved.graph, offline)
-    return replace(plan, pinned=_pinned(plan, applied or Graph(), project), late=told, by_engine=slow)
+    return replace(plan, pinned=_pinned(plan, applied or Graph(), project), late=told, held=held, by_engine=slow)
 
 
 def _by_engine(plan: Plan, graph: Graph, offline: OfflineSide) -> tuple[ByEngine, ...]:

@@ -18,6 +18,7 @@ from featurestore.graph.resolved import ResolvedView
 from featurestore.graph.written import KNOWN_AT
 from featurestore.intervals import DAY, Interval, IntervalSet, floor_to, split_days
 from featurestore.operations.drift import read_sources
+from featurestore.operations.hold_rows import held_days, holds_removed
 from featurestore.operations.sides import OfflineSide
 from featurestore.operations.source_parts import part_changes, parts_seen
 from featurestore.plan.stages import LateRows
@@ -41,7 +42,9 @@ def outdated(view: ResolvedView, offline: OfflineSide, *, now: datetime) -> Outd
     snapshots = read_sources(view, offline)
     parts = parts_seen(view, snapshots)
     versions = tuple((snapshot.source, snapshot.version) for snapshot in snapshots)
-    days, beyond = IntervalSet(), IntervalSet()
+    # Rows that stayed by an earlier declaration go, or not, by the present one.
+    holding_sources = [source.name for source in view.sources if holds_removed(source)]
+    days, beyond = held_days(coverage, unless=holding_sources), IntervalSet()
     for holding in coverage.holdings:
         in_time, too_late = _changed(view, holding, parts, versions)
         days, beyond = days | in_time, beyond | too_late

@@ -16,10 +16,11 @@ from featurestore.graph.resolved import ResolvedView
 from featurestore.operations.backfill import DEFAULT_CHUNK_DAYS
 from featurestore.operations.fill_chunks import ChunkFilled
 from featurestore.operations.fill_views import FillRequest, fill_views
+from featurestore.operations.hold_rows import held_rows
 from featurestore.operations.materialize import Materialized, MaterializeRequest, materialize
 from featurestore.operations.outdated import outdated
 from featurestore.operations.sides import OfflineSide, OnlineSide
-from featurestore.plan.stages import LateRows
+from featurestore.plan.stages import HeldRows, LateRows
 from featurestore.ports.locks import Locks
 from featurestore.ports.online_store import OnlineTable, TableRead
 
@@ -52,7 +53,7 @@ class Refused:
     message: str
 
 
-Due = ChunkFilled | Materialized | LateRows | Busy | Refused
+Due = ChunkFilled | Materialized | LateRows | HeldRows | Busy | Refused
 
 
 def run_due(request: DueRequest, offline: OfflineSide, online: OnlineSide, locks: Locks) -> Iterator[Due]:
@@ -74,6 +75,8 @@ def _bring_up_to_date(
     yield from fill_views(FillRequest((view,)), offline, now=request.now, chunk_days=request.chunk_days)
     if view.lateness is not None and (late := outdated(view, offline, now=request.now).late):
         yield late
+    if (held := held_rows(view, offline.coverage.coverage(view.table))) is not None:
+        yield held
     if _is_online(view, online):
         yield materialize(MaterializeRequest(view, request.now), offline, online, now=request.now)
 

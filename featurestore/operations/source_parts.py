@@ -24,6 +24,12 @@ class PartChange:
     after: FilledPart | None
 
     @property
+    def source(self) -> str:
+        part = self.after if self.before is None else self.before
+        assert part is not None  # noqa: S101 - nothing that became nothing is no change
+        return part.source
+
+    @property
     def is_growth(self) -> bool:
         """Whether only rows have come, as far as spans and counts tell: in a part of its own, or in one that holds more
         rows than before and still reaches as far on both sides."""

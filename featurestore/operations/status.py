@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from featurestore.errors import SourceError
 from featurestore.graph.resolved import Graph, ResolvedView
+from featurestore.operations.hold_rows import held_rows
 from featurestore.operations.outdated import outdated
 from featurestore.operations.publish_delay import RECENT_RUNS, PublishDelay, publish_delay
 from featurestore.operations.reach import answers_until
@@ -22,6 +23,8 @@ class ViewStatus:
     `late_rows`: how many rows arrived later than the view's declared lateness and are left out; None where it declares
     none, or its sources can not be read from here.
 
+    `held_rows`: how many rows (tiles) it holds that are gone from its sources.
+
     `publish_delay` is the declared one, `true_delay` that of the last runs; None where there are too few.
     """
 
@@ -34,6 +37,7 @@ class ViewStatus:
     publish_delay: timedelta
     late_rows: int | None = None
     true_delay: PublishDelay | None = None
+    held_rows: int = 0
 
     @property
     def exceeds_declared(self) -> bool:
@@ -58,9 +62,14 @@ def view_statuses(graph: Graph, offline: OfflineSide, online: OnlineSide, *, now
 
 def _status(view: ResolvedView, offline: OfflineSide, marker: datetime | None) -> ViewStatus:
     snapshot = offline.tables.snapshot(view.table)
-    filled_to = offline.coverage.coverage(view.table).filled_to
+    coverage = offline.coverage.coverage(view.table)
+    filled_to = coverage.filled_to
     until = None if filled_to is None else answers_until(view, filled_to)
-    return ViewStatus(view.name, view.table, snapshot.version, snapshot.rows, until, marker, view.publish_delay)
+    held = held_rows(view, coverage)
+    return ViewStatus(
+        view.name, view.table, snapshot.version, snapshot.rows, until, marker, view.publish_delay,
+        held_rows=0 if held is None else held.rows,
+    )  # fmt: skip
 
 
 def _recent(view: ResolvedView, online: OnlineSide) -> Published:

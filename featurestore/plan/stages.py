@@ -75,6 +75,22 @@ class LateRows:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldRows:
+    """Rows (of a windowed view: tiles) that stay in their view's table although they are gone from these sources."""
+
+    view: str
+    rows: int
+    days: IntervalSet
+    sources: tuple[str, ...]
+    is_windowed: bool = False
+
+    @property
+    def interval(self) -> Interval:
+        """From the first of the days to the last, for a backfill that accepts that the rows are gone."""
+        return Interval(self.days.intervals[0].start, self.days.intervals[-1].end)
+
+
+@dataclass(frozen=True, slots=True)
 class ByEngine:
     """An on-demand feature that the batch engine computes, also for lookups, which wait for it; and why."""
 
@@ -95,6 +111,8 @@ class Plan:
     """Datasets and models that stay on fingerprints which this plan replaces or removes."""
     late: tuple[LateRows, ...] = ()
     """Rows that this plan leaves out, since they came too late."""
+    held: tuple[HeldRows, ...] = ()
+    """Rows that stay in tables although they are gone from their sources."""
     by_engine: tuple[ByEngine, ...] = ()
     """Of the on-demand features that are new or changed, those that make lookups slower."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from featurestore.errors import ConcurrentChange
@@ -72,6 +72,17 @@ class DayRows:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldDay:
+    """Stored rows of a day (of a windowed view: tiles) that a fill left in the table although they are gone from the
+    sources."""
+
+    day: date
+    rows: int
+    sources: tuple[str, ...]
+    """Those that had changed, and that say of gone rows that they are to stay."""
+
+
+@dataclass(frozen=True, slots=True)
 class FilledInterval:
     """One chunk of a backfill: these rows went into this version of the view's table."""
 
@@ -83,7 +94,9 @@ class FilledInterval:
     parts: tuple[FilledPart, ...] | None = None
     """Everything of the sources that could have a row in the interval; None: filled before that was remembered."""
     day_rows: tuple[DayRows, ...] | None = None
-    """Counted where the view declares a lateness, None elsewhere. Days without rows are left out."""
+    """Counted where the view declares a lateness, or stores nothing else that tells it when rows are gone; None
+    elsewhere. Days without rows are left out, and one with gone rows that were held has as many as before."""
+    held: tuple[HeldDay, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +105,12 @@ class Holding:
 
     interval: Interval
     fill: FilledInterval
+
+    @property
+    def held(self) -> tuple[HeldDay, ...]:
+        """The days of the piece in which rows stayed that are gone from the sources."""
+        first, last = self.interval.start.date(), (self.interval.end - timedelta(microseconds=1)).date()
+        return tuple(one for one in self.fill.held if first <= one.day <= last)
 
 
 @dataclass(frozen=True, slots=True)

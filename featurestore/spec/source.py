@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import Enum
 
 from featurestore.errors import InvalidDeclaration
 from featurestore.spec.dtypes import DType, Kind
@@ -17,19 +18,30 @@ from featurestore.spec.names import check_list, check_name, declaration_site, pa
 DeclaredColumns = tuple[tuple[str, DType], ...]
 
 
+class RemovedRows(Enum):
+    """What it means that rows which a view has stored are gone from its source."""
+
+    HOLD = "hold"
+    """Nobody knows: the stored rows stay, and whoever fills the view is told."""
+    FOLLOW = "follow"
+    """The source is the truth: what is gone from it was never there."""
+
+
 @dataclass(frozen=True, slots=True, init=False)
 class DatedRows:
     """What every source says of its rows.
 
     `event_timestamp` names the column that says when a row happened (UTC; a naive timestamp is read as UTC).
     `known_at` names the column that says when the system could know it; without one, a row is known `delay` after it
-    happened.
+    happened. `removed_rows` says what it means when rows that were stored are gone: "hold" (they stay, and it is told)
+    or "follow" (they go).
     """
 
     name: str
     event_timestamp: str
     known_at: str | None
     delay: timedelta
+    removed_rows: RemovedRows
     description: str
     owner: str
     declared_at: str = field(compare=False, repr=False)
@@ -41,6 +53,8 @@ class DatedRows:
         known_at: str | None,
         delay: str | timedelta,
         described: tuple[str, str],
+        *,
+        removed_rows: str | RemovedRows = RemovedRows.HOLD,
         **places: object,
     ) -> None:
         """Check and set what all kinds share, then the kind's own fields."""
@@ -54,6 +68,7 @@ class DatedRows:
             "event_timestamp": event_timestamp,
             "known_at": known_at,
             "delay": parsed_delay,
+            "removed_rows": _removed_rows(name, removed_rows),
             "description": described[0],
             "owner": described[1],
             "declared_at": site,
@@ -81,6 +96,7 @@ class ParquetSource(DatedRows):
         event_timestamp: str,
         known_at: str | None = None,
         delay: str | timedelta = timedelta(0),
+        removed_rows: str | RemovedRows = RemovedRows.HOLD,
         partitions: Mapping[str, DType] | None = None,
         description: str = "",
         owner: str = "",
@@ -88,7 +104,8 @@ class ParquetSource(DatedRows):
         _check_text(f"{declaration_site()}: source '{name}'", "path", path)
         columns = _written_as_text(name, "partitions", _declared_columns(name, "partitions", partitions or {}))
         self._declare(
-            name, event_timestamp, known_at, delay, (description, owner), path=path, partitions=columns
+            name, event_timestamp, known_at, delay, (description, owner), path=path, partitions=columns,
+            removed_rows=removed_rows,
         )  # fmt: skip
 
 
@@ -118,6 +135,7 @@ class CsvSource(DatedRows):
         null_text: str | Sequence[str] = "",
         known_at: str | None = None,
         delay: str | timedelta = timedelta(0),
+        removed_rows: str | RemovedRows = RemovedRows.HOLD,
         description: str = "",
         owner: str = "",
     ) -> None:
@@ -133,7 +151,7 @@ class CsvSource(DatedRows):
         declared = _written_as_text(name, "columns", _declared_columns(name, "columns", columns or {}))
         self._declare(
             name, event_timestamp, known_at, delay, (description, owner), path=path, header=bool(header),
-            delimiter=delimiter, null_text=texts, columns=declared,
+            delimiter=delimiter, null_text=texts, columns=declared, removed_rows=removed_rows,
         )  # fmt: skip
 
 
@@ -157,6 +175,7 @@ class DeltaSource(DatedRows):
         version: int | None = None,
         known_at: str | None = None,
         delay: str | timedelta = timedelta(0),
+        removed_rows: str | RemovedRows = RemovedRows.HOLD,
         description: str = "",
         owner: str = "",
     ) -> None:
@@ -164,7 +183,10 @@ class DeltaSource(DatedRows):
         _check_text(where, "path", path)
         if version is not None and (not isinstance(version, int) or isinstance(version, bool) or version < 0):
             raise InvalidDeclaration(f"{where}: version is a Delta version such as 12, got {version!r}")
-        self._declare(name, event_timestamp, known_at, delay, (description, owner), path=path, version=version)
+        self._declare(
+            name, event_timestamp, known_at, delay, (description, owner), path=path, version=version,
+            removed_rows=removed_rows,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -186,6 +208,7 @@ class SqlSource(DatedRows):
         query: str | None = None,
         known_at: str | None = None,
         delay: str | timedelta = timedelta(0),
+        removed_rows: str | RemovedRows = RemovedRows.HOLD,
         description: str = "",
         owner: str = "",
     ) -> None:
@@ -201,14 +224,14 @@ class SqlSource(DatedRows):
         _check_text(where, "table" if query is None else "query", table if query is None else query)
         self._declare(
             name, event_timestamp, known_at, delay, (description, owner),
-            connection=connection.lower(), table=table, query=query,
+            connection=connection.lower(), table=table, query=query, removed_rows=removed_rows,
         )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, init=False)
 class FrameSource(DatedRows):
     """Rows that a notebook or a job pushes: `project.push(source, frame, key=…)`. They are kept in a Delta table of
-    the project. `columns` declares every column of a pushed frame and its type."""
+    the project. `columns` declares every column of a pushed frame and its type. What was pushed is never gone."""
 
     columns: DeclaredColumns
 
@@ -239,6 +262,16 @@ class FrameSource(DatedRows):
 
 Source = ParquetSource | CsvSource | DeltaSource | SqlSource | FrameSource
 """The kinds of source there are."""
+
+
+def _removed_rows(source: str, value: object) -> RemovedRows:
+    if isinstance(value, RemovedRows):
+        return value
+    if value not in [one.value for one in RemovedRows]:
+        raise InvalidDeclaration(
+            f"{declaration_site()}: removed_rows of source '{source}' is 'hold' or 'follow', got {value!r}"
+        )
+    return RemovedRows(value)
 
 
 def _check_text(where: str, what: str, value: object) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sdk.cli.held_text import HELD, held_lines
 from sdk.cli.invocation import Invocation, project_command
 from sdk.cli.late_text import late_lines
 from sdk.cli.moments import parse_moment, show_moment
@@ -32,8 +33,14 @@ def backfill(
         str | None, typer.Option("--to", "--end", metavar="MOMENT", help="Fill up to this event time.")
     ] = None,
     recompute: Annotated[bool, typer.Option("--recompute", help="Fill again what is filled already, too.")] = False,
-) -> None:
-    """Fill what is missing of the views' tables, such as the time since they were last filled."""
+    accept_removed: Annotated[
+        bool, typer.Option("--accept-removed", help="Let rows go, this once, that are gone from their sources.")
+    ] = False,
+) -> int:
+    """Fill what is missing of the views' tables, such as the time since they were last filled.
+
+    Exits with 1 when rows stayed in a table that are gone from a source which holds them; everything is filled then.
+    """
     first, last = parse_moment(start), parse_moment(end)
     if first is not None and last is not None and not first < last:
         raise typer.BadParameter(
@@ -42,13 +49,17 @@ def backfill(
     done: list[ChunkFilled] = []
     with call.project() as project:
         chosen = project.views([*(views or ()), *(named or ())] or None)
-        filled = project.backfill(views=chosen, start=first, end=last, recompute=recompute)
+        filled = project.backfill(
+            views=chosen, start=first, end=last, recompute=recompute, accept_removed=accept_removed
+        )
         records = kept(filled, done)
         shares = dict.fromkeys(chosen, 1 / max(len(chosen), 1))
         call.progress("Filling").follow(steps(records, shares))
-        late = project.late_rows(chosen)
+        late, held = project.late_rows(chosen), project.held_rows(chosen)
     told = filled_lines(done) if done else ["Nothing is missing. Nothing was done."]
-    call.output.answer({"done": done, "late": late}, lambda: lines(*told, *late_lines(late)))
+    data = {"done": done, "late": late, "held": held}
+    call.output.answer(data, lambda: lines(*told, *late_lines(late), *held_lines(held)))
+    return HELD if held else 0
 
 
 @project_command

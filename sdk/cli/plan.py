@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from sdk.cli.held_text import HELD, held_lines
 from sdk.cli.invocation import Invocation, project_command
 from sdk.cli.output import lines
 from sdk.cli.plan_text import filled_views, materialized_views, plan_data, plan_text
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from featurestore.operations.apply import Progress
     from featurestore.operations.source_rows import Rejected
-    from featurestore.plan.stages import Plan
+    from featurestore.plan.stages import HeldRows, Plan
     from sdk.project import Project
 
 
@@ -26,6 +27,7 @@ class _Afterwards:
 
     rejected: dict[str, Rejected]
     behind: tuple[str, ...] | None
+    held: tuple[HeldRows, ...] = ()
 
 
 @project_command
@@ -40,17 +42,21 @@ def plan(call: Invocation) -> None:
 
 
 @project_command
-def apply(call: Invocation) -> None:
-    """Carry out the plan: create and fill tables, then let readers see the new definitions."""
+def apply(call: Invocation) -> int:
+    """Carry out the plan: create and fill tables, then let readers see the new definitions.
+
+    Exits with 1 when rows stayed in a table that are gone from a source which holds them; all is applied then.
+    """
     with call.project() as project:
         found = project.plan()
         call.output.show(lambda: plan_text(found))
         done: list[Progress] = []
         call.progress("Applying").follow(steps(kept(project.apply(found), done), shares_of(found)))
         rejected = _rejected(project, found)
-        behind = _behind(project, found)
-    data = {"plan": plan_data(found), "done": done, "rejected": rejected}
-    call.output.answer(data, lambda: _applied_text(found, done, _Afterwards(rejected, behind)))
+        afterwards = _Afterwards(rejected, _behind(project, found), project.held_rows())
+    data = {"plan": plan_data(found), "done": done, "rejected": rejected, "held": afterwards.held}
+    call.output.answer(data, lambda: _applied_text(found, done, afterwards))
+    return HELD if afterwards.held else 0
 
 
 def _rejected(project: Project, applied: Plan) -> dict[str, Rejected]:
@@ -81,10 +87,11 @@ def _is_behind(status: dict[str, Any]) -> bool:
 
 def _applied_text(applied: Plan, done: list[Progress], afterwards: _Afterwards) -> RenderableType:
     if applied.nothing_to_do:
-        return lines(_next_line(afterwards.behind))
+        return lines(*held_lines(afterwards.held), _next_line(afterwards.behind))
     return lines(
         "",
         *(_rejected_line(view, count) for view, count in afterwards.rejected.items()),
+        *held_lines(afterwards.held),
         _applied_line(applied, sum(getattr(record, "rows", 0) for record in done)),
         _next_line(afterwards.behind),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
+from sdk.cli.held_text import held_lines
 from sdk.cli.late_text import late_lines
 from sdk.cli.output import lines
 
@@ -26,13 +27,14 @@ def plan_data(plan: Plan) -> dict[str, object]:
         "stages": [_stage_data(stage) for stage in plan.stages],
         "pinned": plan.pinned,
         "late": plan.late,
+        "held": plan.held,
         "by_engine": plan.by_engine,
     }
 
 
 def plan_text(plan: Plan) -> RenderableType:
     if plan.nothing_to_do:
-        return lines("Nothing to do.", *late_lines(plan.late))
+        return lines("Nothing to do.", *late_lines(plan.late), *held_lines(plan.held))
     changes = [_change_line(change) for change in plan.changes]
     stages = [f"  {number}. {_stage_text(stage)}" for number, stage in enumerate(plan.stages, start=1)]
     pinned = [_pinned_line(use) for use in plan.pinned]
@@ -42,6 +44,7 @@ def plan_text(plan: Plan) -> RenderableType:
         *stages,
         *(["", "These keep the features and table versions they have:", *pinned] if pinned else []),
         *(["", *late_lines(plan.late)] if plan.late else []),
+        *(["", *held_lines(plan.held)] if plan.held else []),
         *(["", *_by_engine_lines(plan)] if plan.by_engine else []),
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sdk.cli.fill import ViewOption, Views, filled_lines
+from sdk.cli.held_text import HELD, held_lines
 from sdk.cli.invocation import Invocation, project_command
 from sdk.cli.late_text import late_lines
 from sdk.cli.moments import show_moment
@@ -29,7 +30,7 @@ def run(
     """Do what is due: fill what is missing, late or restated, then bring up to date what is online.
 
     Call it from a schedule as often as you like: a second run leaves alone what a first one is at. Exits with 1 when
-    something was refused; the rest is done then.
+    something was refused, and while rows stay that are gone from a source which holds them; the rest is done then.
     """
     if not due:
         raise typer.BadParameter("say what to run: --due does everything that is due by now", param_hint="run")
@@ -40,7 +41,7 @@ def run(
         call.progress("Running").follow(due_steps(kept(project.run_due(views=chosen), records), shares))
     told = sorted_due(records)
     call.output.answer(told, lambda: lines(*(_lines(told) or ["Nothing was due."])))
-    return REFUSED if told["refused"] else 0
+    return REFUSED if told["refused"] else HELD if told["held"] else 0
 
 
 def _lines(told: dict[str, list[Any]]) -> list[str]:
@@ -49,6 +50,7 @@ def _lines(told: dict[str, list[Any]]) -> list[str]:
         *filled_lines(told["filled"]),
         *(f"{one.view}: {one.written:,} rows online to {show_moment(one.filled_to)}" for one in written),
         *late_lines(told["late"]),
+        *held_lines(told["held"]),
         *(f"{one.view}: left alone, {one.holder} is at it" for one in told["busy"]),
         *(f"{one.view}: refused. {one.message}" for one in told["refused"]),
     ]

@@ -48,6 +48,12 @@ def _text(views: list[dict[str, Any]]) -> RenderableType:
             "Training sets hold values sooner than serving had them. Next: knownat training-set --as-served joins what "
             "was online."
         )
+    for one in views:
+        if one["held_rows"]:
+            told.append(
+                f"'{one['view']}' holds {one['held_rows']:,} rows or tiles that are gone from its sources. "
+                f"Next: knownat backfill {one['view']} tells which, and what to do."
+            )
     return Group(table(_HEADERS, rows), *([lines(*told)] if told else []))
 
 

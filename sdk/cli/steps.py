@@ -56,13 +56,16 @@ def due_steps(records: Iterable[Due], shares: Mapping[str, float]) -> Iterator[S
 
 
 def sorted_due(records: Iterable[Due]) -> dict[str, list[Due]]:
-    """The records by what they tell: `filled`, `materialized`, `late`, `busy`, `refused`."""
+    """The records by what they tell: `filled`, `materialized`, `late`, `held`, `busy`, `refused`."""
     from featurestore.operations.fill_chunks import ChunkFilled
     from featurestore.operations.materialize import Materialized
     from featurestore.operations.run_due import Busy, Refused
-    from featurestore.plan.stages import LateRows
+    from featurestore.plan.stages import HeldRows, LateRows
 
-    kinds = {"filled": ChunkFilled, "materialized": Materialized, "late": LateRows, "busy": Busy, "refused": Refused}
+    kinds = {
+        "filled": ChunkFilled, "materialized": Materialized, "late": LateRows, "held": HeldRows, "busy": Busy,
+        "refused": Refused,
+    }  # fmt: skip
     listed = list(records)
     return {name: [record for record in listed if isinstance(record, kind)] for name, kind in kinds.items()}
 

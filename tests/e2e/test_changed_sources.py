@@ -15,10 +15,11 @@ from sdk import Project
 from tests.command import done
 from tests.e2e.test_promises import DELAYED, HOUR, NOON, WINDOWED, Folder
 
+FOLLOWING = DELAYED.replace('delay="1h"', 'delay="1h", removed_rows="follow"')
 TODAY = NOON - 12 * HOUR
 LATENESS = DELAYED.replace('features=["v"]', 'features=["v"], lateness="1d"')
 TOTALS = """
-source = fs.ParquetSource("rows", path="*.parquet", event_timestamp="happened", delay="1h")
+source = fs.ParquetSource("rows", path="*.parquet", event_timestamp="happened", delay="1h", removed_rows="follow")
 view = fs.FeatureView("view", entity=thing, source=source, every="1h", publish_delay="30m", features=[
     fs.Aggregate("v", fs.sum, windows=["7d"], name="total"),
 ])
@@ -133,7 +134,7 @@ def test_rows_that_say_themselves_that_they_were_known_late_are_never_too_late(f
         assert project.late_rows() == (LateRows("view", 1, IntervalSet((day(4),))),)
 
 
-@pytest.mark.parametrize("definitions", [TOTALS, DELAYED], ids=["windows", "rows"])
+@pytest.mark.parametrize("definitions", [TOTALS, FOLLOWING], ids=["windows", "rows"])
 def test_the_online_store_follows_a_file_that_was_corrected_and_one_that_is_gone(
     folder: Folder, definitions: str
 ) -> None:
@@ -144,7 +145,7 @@ def test_the_online_store_follows_a_file_that_was_corrected_and_one_that_is_gone
 
     with folder.at(NOON) as project:
         assert project.client.audit("view").differences == ()
-    assert folder.online(NOON) == (2.0 if definitions == DELAYED else 5.0 + 4.0 + 300.0 + 2.0)
+    assert folder.online(NOON) == (2.0 if definitions == FOLLOWING else 5.0 + 4.0 + 300.0 + 2.0)
 
 
 def test_a_key_whose_every_row_is_gone_is_missing_online(folder: Folder) -> None:

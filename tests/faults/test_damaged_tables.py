@@ -214,8 +214,8 @@ def make_old(state: Path) -> None:
     with closing(sqlite3.connect(state)) as database:
         database.executescript(
             "DROP TABLE table_commit; DROP TABLE data_file; ALTER TABLE filled_interval DROP COLUMN parts; "
-            "ALTER TABLE filled_interval DROP COLUMN day_rows; DROP TABLE publication; DROP TABLE push_span; "
-            "ALTER TABLE materialization DROP COLUMN is_dated_by_data"
+            "ALTER TABLE filled_interval DROP COLUMN day_rows; ALTER TABLE filled_interval DROP COLUMN held; "
+            "DROP TABLE publication; DROP TABLE push_span; ALTER TABLE materialization DROP COLUMN is_dated_by_data"
         )
         database.execute("UPDATE featurestore_version SET version_num = '0001'")
         for dataset, manifest in database.execute("SELECT id, manifest FROM dataset").fetchall():

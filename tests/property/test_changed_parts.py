@@ -43,9 +43,10 @@ Rows = tuple[tuple[str, str, int, int, float], ...]
 Files = dict[str, Rows]
 
 THING = Entity("thing", join_keys={"k": DType.STRING})
-DATED = ParquetSource("dated", path="rows/*.parquet", event_timestamp="happened", delay="2h")
-LATE = ParquetSource("late", path="rows/*.parquet", event_timestamp="happened", known_at="known")
-PLACE = ParquetSource("place", path="places.parquet", event_timestamp="known_from")
+FILES: dict[str, Any] = {"path": "rows/*.parquet", "event_timestamp": "happened", "removed_rows": "follow"}
+DATED = ParquetSource("dated", delay="2h", **FILES)
+LATE = ParquetSource("late", known_at="known", **FILES)
+PLACE = ParquetSource("place", path="places.parquet", event_timestamp="known_from", removed_rows="follow")
 SUMS = [Aggregate("x", "sum", windows=["6h", "3d"]), Aggregate("*", "count", windows=["1d"], name="rows")]
 JOINED = (
     "SELECT k, happened AS event_timestamp, known AS known_at, x * size AS area FROM dated LEFT JOIN place USING (d)"

@@ -89,6 +89,7 @@ Resolve = Callable[[FeatureView], ResolvedView]
             row_level(), row_level(features=[Feature("x", "A\n*   2 -- twice"), Feature("y", "/* b */ B")]), id="format"
         ),
         pytest.param(row_level(), row_level(source(description="…", owner="me")), id="described source"),
+        pytest.param(row_level(), row_level(source(removed_rows="follow")), id="what removed rows mean"),
         pytest.param(
             row_level(), row_level(features=[Feature("x", "a * 2", description="…"), Feature("y", "b")]),
             id="described feature",

@@ -30,11 +30,17 @@ SOURCES: list[Source] = [
     SqlSource("s", connection="shop", query="SELECT 1", event_timestamp="at"),
     FrameSource("s", columns={"at": Timestamp, "k": String}, event_timestamp="at"),
 ]  # fmt: skip
+FOLLOWED: list[Source] = [
+    ParquetSource("s", path="x", event_timestamp="at", removed_rows="follow"),
+    CsvSource("s", path="x.csv", event_timestamp="at", removed_rows="follow"),
+    DeltaSource("s", path="x", event_timestamp="at", removed_rows="follow"),
+    SqlSource("s", connection="shop", table="orders", event_timestamp="at", removed_rows="follow"),
+]
 OLD = """{"name": "s", "path": "x", "event_timestamp": "at", "known_at": null, "delay": "PT3600S",
     "fields": [{"name": "at", "type": "timestamp[us, tz=UTC]"}], "description": "", "owner": ""}"""
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=repr)
+@pytest.mark.parametrize("source", [*SOURCES, *FOLLOWED], ids=repr)
 def test_a_source_comes_back_from_state_as_it_was_declared(source: Source) -> None:
     kept = from_json(to_json(resolved_source(source, SCHEMA)), ResolvedSource)
 

@@ -1,0 +1,92 @@
+"""Rows that are gone from a source, as people and schedules meet them on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sdk import open_project
+from tests.command import Ended, done, knownat
+from tests.e2e.test_promises import HOUR, NOON, Folder
+
+UPDATED = """
+source = fs.ParquetSource("customers", path="*.parquet", event_timestamp="happened")
+view = fs.FeatureView("view", entity=thing, source=source, features=["v"])
+"""
+TODAY = NOON - 12 * HOUR
+ACCEPT = "backfill view --accept-removed --from 2024-03-09T00:00Z --to 2024-03-10T00:00Z"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """A table with one row for each key, online, of which a key is updated and another one deleted."""
+    (tmp_path / "knownat.toml").write_text(f'name = "removing"\nclock = {NOON.isoformat()}\n[engine]\nthreads = 1\n')
+    folder = Folder(tmp_path)
+    folder.define(UPDATED)
+    folder.add("a", happened=TODAY - 20 * HOUR, known=NOON, value=1.0)
+    folder.add("b", happened=TODAY - 20 * HOUR, known=NOON, value=2.0, key="b")
+    done("apply", "--project", tmp_path)
+    done("materialize", "--project", tmp_path)
+    folder.add("a", happened=TODAY + HOUR, known=NOON, value=10.0)
+    (tmp_path / "data" / "b.parquet").unlink()
+    return folder
+
+
+def command(folder: Folder, *words: str) -> Ended:
+    return knownat(*words, "--project", folder.root)
+
+
+def test_nothing_is_removed_and_the_fill_says_what_is_gone_and_what_to_do(folder: Folder) -> None:
+    ended = command(folder, "backfill")
+
+    assert ended.code == 1
+    told = "Held in view: 2 rows that are gone from source 'customers', on [2024-03-09T00:00Z, 2024-03-10T00:00Z)."
+    assert told in ended.out
+    assert f"knownat {ACCEPT}" in ended.out
+    assert 'removed_rows="follow"' in ended.out
+    assert folder.trained(NOON, TODAY) == 1.0
+    assert folder.trained(NOON, NOON) == 10.0
+
+
+def test_a_schedule_says_it_each_time_and_does_nothing_again(folder: Folder) -> None:
+    first, again = (command(folder, "run", "--due", "--json") for _ in range(2))
+
+    assert (first.code, again.code) == (1, 1)
+    assert [len(ended.json["filled"]) for ended in (first, again)] == [1, 0]
+    assert [[one["rows"] for one in ended.json["held"]] for ended in (first, again)] == [[2], [2]]
+    assert folder.online(NOON) == 10.0
+    assert done("status", "--project", folder.root, "--json").json["views"][0]["held_rows"] == 2
+    assert "holds 2 rows or tiles that are gone from its sources" in done("status", "--project", folder.root).out
+    assert "Held in view: 2 rows" in done("plan", "--project", folder.root).out
+    assert done("audit", "--project", folder.root).code == 0
+
+
+def test_applying_fills_holds_and_says_it(folder: Folder) -> None:
+    first, again = (command(folder, "apply") for _ in range(2))
+
+    assert (first.code, again.code) == (1, 1)
+    assert "Held in view: 2 rows" in first.out
+    assert "Held in view: 2 rows" in again.out
+
+
+def test_the_command_that_is_told_lets_the_rows_go(folder: Folder) -> None:
+    command(folder, "run", "--due")
+
+    command(folder, *ACCEPT.split())
+    ended = command(folder, "run", "--due", "--json")
+
+    assert (ended.code, ended.json["held"]) == (0, [])
+    assert folder.trained(NOON, TODAY) is None
+    with open_project(folder.root) as project:
+        answer = project.client.online(entities=[{"k": "a"}, {"k": "b"}], features=["view:*"])
+        assert [row["view__v"] for row in answer.statuses()] == ["present", "missing"]
+        assert project.held_rows() == ()
+
+
+def test_rows_that_are_back_end_it(folder: Folder) -> None:
+    command(folder, "run", "--due")
+    folder.add("old", happened=TODAY - 20 * HOUR, known=NOON, value=1.0)
+    folder.add("b", happened=TODAY - 20 * HOUR, known=NOON, value=2.0, key="b")
+
+    assert command(folder, "run", "--due").code == 0
