@@ -20,6 +20,7 @@ KnownatError
 ├── StoreUnavailable            the online store does not answer
 ├── StoreRefused                the online store is set up in a way that would lose rows
 ├── StoreCorrupted              stored bytes are not what was written
+├── ProjectsMixed               a state, folder or store belongs to another project
 ├── ConcurrentChange            another process changed the same table; nothing was lost, run it again
 ├── TableDamaged                an offline table's log or files are not what was committed
 ├── DatasetInUse                a dataset can not be deleted, as registered models were trained on it
@@ -211,6 +212,12 @@ class StoreCorrupted(KnownatError):
     def __init__(self, message: str, *, other_columns: bool = False) -> None:
         self.other_columns = other_columns
         super().__init__(message)
+
+
+class ProjectsMixed(KnownatError):
+    """Two projects would share a place; nothing was written."""
+
+    code = "projects_mixed"
 
 
 class ConcurrentChange(KnownatError):

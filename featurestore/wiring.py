@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 from featurestore.adapters.addresses import engine_folder, sqlite_address, table_address
 from featurestore.adapters.csv_source import CsvSources
@@ -20,6 +21,7 @@ from featurestore.adapters.file_locks import FileLocks
 from featurestore.adapters.late_log_shelf import LateLogShelf
 from featurestore.adapters.local_objects import LocalObjects
 from featurestore.adapters.local_table_files import LocalTableFiles
+from featurestore.adapters.marked_places import MarkedFolder, MarkedRedis, MarkedRedisCluster, MarkedSqlite
 from featurestore.adapters.merge_join import MergeJoin
 from featurestore.adapters.parquet_source import ParquetSources
 from featurestore.adapters.plan_memory_file import PlanMemoryFile
@@ -35,6 +37,7 @@ from featurestore.adapters.source_files import SourceFiles
 from featurestore.adapters.source_kinds import SourceKinds
 from featurestore.adapters.sql_commits import SqlCommits
 from featurestore.adapters.sql_database import Database, upgrade
+from featurestore.adapters.sql_identity import SqlIdentity
 from featurestore.adapters.sql_publications import SqlPublications
 from featurestore.adapters.sql_state import SqlCatalog, SqlCoverage, SqlDatasets, SqlMaterializations
 from featurestore.adapters.sql_tables import STATE_MIGRATIONS
@@ -42,15 +45,18 @@ from featurestore.adapters.sqlite_online import SqliteOnlineStore
 from featurestore.adapters.threaded_reader import ThreadedReader
 from featurestore.errors import SettingsError
 from featurestore.graph.lineage import lineage_tree
+from featurestore.graph.resolved import FeatureSet
 from featurestore.operations.lineage import lineage_edges
 from featurestore.operations.log_answers import AnswerLog
-from featurestore.operations.lookup import prepare
+from featurestore.operations.lookup import PreparedLookup, prepare
 from featurestore.operations.make_plan import Project
+from featurestore.operations.own_places import OwnPlaces
 from featurestore.operations.premises import Premises, Upkeep
 from featurestore.operations.prepared_lookups import NoModels, PreparedLookups
 from featurestore.operations.sides import Ledger, OfflineSide, OnlineSide
 from featurestore.operations.training_set import Archive
 from featurestore.ports.frames import Frames
+from featurestore.ports.identity import Place, ProjectIdentity
 from featurestore.ports.locks import Locks
 from featurestore.ports.model_usage import ModelUsage
 from featurestore.ports.object_usage import ObjectUsage
@@ -81,6 +87,8 @@ class FeatureStore:
     clock: Clock
     serving_log: AnswerLog
     close: Callable[[], None]
+    prepare: Callable[[FeatureSet], PreparedLookup]
+    """Lookups of these features. Raises ProjectsMixed when the online store is another project's."""
 
     @property
     def premises(self) -> Premises:
@@ -109,7 +117,9 @@ def open_database(settings: Settings) -> Database:
 
 
 def wire(settings: Settings, database: Database, usage: ModelUsage, objects: ObjectUsage) -> FeatureStore:
-    """The feature store of these settings, with state in `database`."""
+    """The feature store of these settings, with state in `database`. Raises ProjectsMixed."""
+    places = _places(settings, database)
+    places.check_folders()
     spill_folder = settings.path(settings.engine.spill_folder)
     _make_folder(spill_folder, "engine.spill_folder")
     engine = DuckDBEngine(
@@ -149,8 +159,16 @@ def wire(settings: Settings, database: Database, usage: ModelUsage, objects: Obj
             joins,
             Ledger(DeltaLog(tables), LocalTableFiles(tables), commits),
             settings.engine.workers,
+            _once(places.claim),
         ),
-        online=OnlineSide(store, SqlMaterializations(database), SqlPublications(database), address, clock),
+        online=OnlineSide(
+            store,
+            SqlMaterializations(database),
+            SqlPublications(database),
+            address,
+            clock,
+            _once(places.claim, places.claim_online),
+        ),
         archive=Archive(datasets, shelf),
         locks=FileLocks(settings.path(settings.offline.locks)),
         frames=frames,
@@ -159,7 +177,64 @@ def wire(settings: Settings, database: Database, usage: ModelUsage, objects: Obj
         clock=clock,
         serving_log=serving_log,
         close=close,
+        prepare=_checked(places, engine),
     )
+
+
+def _places(settings: Settings, database: Database) -> OwnPlaces:
+    """Everything that this project writes to, and whose its state says it is."""
+    state = SqlIdentity(database)
+    here = f"{settings.folder} on {socket.gethostname()}"
+    written = [
+        (settings.offline.tables, "tables", "[offline] tables"),
+        (settings.offline.frames, "pushed frames", "[offline] frames"),
+        (settings.offline.objects, "spines, results and artifacts", "[offline] objects"),
+    ]
+    if settings.serving_log.sample:
+        written.append((settings.serving_log.path, "the serving log", "[serving_log] path"))
+    folders = tuple(MarkedFolder(settings.path(path), what, setting) for path, what, setting in written)
+    return OwnPlaces(
+        state=state,
+        state_name=f"the state {database.name}",
+        identity=state.identity(ProjectIdentity(uuid4().hex, settings.name, here)),
+        here=here,
+        tables=folders[0],
+        folders=folders,
+        online=_marked_online(settings),
+        is_applied=lambda: SqlCatalog(database).serial() is not None,
+    )
+
+
+def _marked_online(settings: Settings) -> Place:
+    url = settings.online.url.get_secret_value()
+    if not url:
+        return MarkedSqlite(settings.path(settings.online.path))
+    address = read_address(url, _tls_files(settings))
+    return (MarkedRedisCluster if address.is_cluster else MarkedRedis)(address, settings.name)
+
+
+def _once(*claims: Callable[[], None]) -> Callable[[], None]:
+    """What is claimed stays so: every push would ask again."""
+    is_done = False
+
+    def run() -> None:
+        nonlocal is_done
+        if not is_done:
+            for claim in claims:
+                claim()
+            is_done = True
+
+    return run
+
+
+def _checked(places: OwnPlaces, engine: DuckDBEngine) -> Callable[[FeatureSet], PreparedLookup]:
+    """Prepares lookups, of no other project's rows."""
+
+    def run(features: FeatureSet) -> PreparedLookup:
+        places.check_online()
+        return prepare(features, engine=engine)
+
+    return run
 
 
 def open_stream(settings: Settings, member: Membership) -> RedisStream:
@@ -192,7 +267,7 @@ def served_features(store: FeatureStore) -> ServedFeatures:
         online=store.online,
         archive=store.archive,
         frames=store.frames,
-        lookups=PreparedLookups(catalog, NoModels(), partial(prepare, engine=store.offline.engine)),
+        lookups=PreparedLookups(catalog, NoModels(), store.prepare),
         readers=LoopReaders(store.open_reader),
         lineage=lambda urn, direction: lineage_tree(lineage_edges(catalog, datasets), urn, direction),
         clock=store.clock,

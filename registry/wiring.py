@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from featurestore.adapters.sql_database import upgrade
-from featurestore.operations.lookup import prepare
 from featurestore.operations.prepared_lookups import PreparedLookups
 from featurestore.service.served import LoopReaders, ServedFeatures
 from featurestore.settings import Settings, read_settings
@@ -62,9 +60,7 @@ def served_project(project: WiredProject) -> ServedProject:
         online=features.online,
         archive=features.archive,
         frames=features.frames,
-        lookups=PreparedLookups(
-            catalog, RegisteredModelFeatures(registry), partial(prepare, engine=features.offline.engine)
-        ),
+        lookups=PreparedLookups(catalog, RegisteredModelFeatures(registry), features.prepare),
         readers=LoopReaders(features.open_reader),
         lineage=lambda urn, direction: read_lineage(urn, direction, catalog, registry),
         clock=features.clock,

@@ -190,6 +190,7 @@ class Project:
         from sdk.spines import frame_table
 
         declared = self._frame_source(source) if isinstance(source, str) else source
+        self._wired.features.offline.claim()
         return push_frame(declared, frame_table(frame), key, self._wired.features.frames)
 
     def consumer(
@@ -203,6 +204,7 @@ class Project:
         """
         from sdk.stream_consumer import open_consumer
 
+        self._wired.features.offline.claim()
         return open_consumer(self._wired.features, view, (stream, group, consumer))
 
     def rejected(self, view: str) -> Rejected:
@@ -231,6 +233,7 @@ class Project:
         """Put the tables' log entries back as they were recorded, and remove those that were never finished."""
         from featurestore.operations.verify import repair_logs
 
+        self._wired.features.offline.claim()
         yield from repair_logs(self._wired.features.premises)
 
     def garbage(self, *, grace: timedelta | None = None) -> GarbagePlan:
@@ -250,6 +253,7 @@ class Project:
         """Remove what `plan` says, by default a new one, and report each part as it is gone."""
         from featurestore.operations.collect_garbage import collect_garbage
 
+        self._wired.features.offline.claim()
         yield from collect_garbage(self.garbage() if plan is None else plan, self._wired.features.premises)
 
     def delete_dataset(self, dataset: str) -> str:
@@ -259,6 +263,7 @@ class Project:
         """
         from featurestore.operations.delete_dataset import delete_dataset
 
+        self._wired.features.offline.claim()
         return delete_dataset(dataset, self._wired.features.project).id
 
     def close(self) -> None:

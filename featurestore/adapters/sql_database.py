@@ -237,7 +237,7 @@ def _migrate(connection: Connection, migrations: Migrations) -> None:
     config.set_main_option("script_location", str(migrations.folder).replace("%", "%%"))
     try:
         with _ALEMBIC:
-            command.upgrade(config, "head")
+            command.upgrade(config, migrations.head)
     except CommandError as error:
         raise UnsupportedOperation(
             f"The database's tables can not be brought up to date ({error}). They were probably made by a newer "

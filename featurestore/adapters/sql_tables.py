@@ -11,9 +11,18 @@ from featurestore.adapters.sql_values import Json, Moment
 from featurestore.graph.resolved import Graph
 from featurestore.ports.state import DayRows, FilledPart, HeldDay, Manifest
 
-STATE_MIGRATIONS = Migrations(Path(__file__).parent / "migrations", "featurestore_version", head="0006")
+STATE_MIGRATIONS = Migrations(Path(__file__).parent / "migrations", "featurestore_version", head="0007")
 
 state_metadata = MetaData()
+
+project_identity = Table(
+    "project_identity",
+    state_metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("id", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("home", String, nullable=False),
+)
 
 applied_graph = Table(
     "applied_graph",

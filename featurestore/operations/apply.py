@@ -32,6 +32,7 @@ def apply(
     Every stage can be repeated: after a crash, a new plan holds what is left, and applying it finishes the job. Raises
     ConcurrentChange when another process applied something since the plan was made: readers then see that.
     """
+    offline.claim()
     for stage in plan.stages:
         match stage:
             case CreateTable(view):

@@ -71,6 +71,7 @@ def fill_chunks(
     source which holds them stay, unless `accept_removed`. Raises ConcurrentChange when another process fills the same
     table.
     """
+    offline.claim()
     commits = _Commits(offline, now, accept_removed=accept_removed)
     broken: dict[str, KnownatError] = {}
     with closing(_computing(chunks, offline, commits)) as computing:

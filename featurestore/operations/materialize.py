@@ -81,6 +81,7 @@ def materialize(
     began_at = online.clock()
     # Begun before the table is opened: what is pushed from now on belongs to this generation, and stays.
     keeps = kept_online(view, None if since is None else filled)
+    online.claim()
     fill = online.store.begin(FillRequest(table, now, since is None, until - view.publish_delay, keeps))
     if since is not None:
         _check_reaches(view, since, online)

@@ -96,6 +96,7 @@ def push(request: PushRequest, frames: FrameStore, offline: OfflineSide, online:
     """
     source = pushable_source(request.view)
     check_key(request.key, f"view '{request.view.name}'")
+    offline.claim()
     kept = _kept(source, request, frames, offline)
     if request.view.is_windowed:
         return _at_next_hop(request, kept)

@@ -69,6 +69,7 @@ def _write(fill: FillRequest, rows: pa.Table, online: OnlineSide) -> None:
     and may have read the table before the rows were in it: they are written in its turn then."""
     for attempt in range(_TURNS):
         try:
+            online.claim()
             online.store.write(online.store.begin(fill), rows.to_reader())
         except ConcurrentChange:
             if attempt == _TURNS - 1:

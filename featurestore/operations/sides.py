@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from featurestore.ports.commits import CommitState
@@ -38,6 +38,8 @@ class OfflineSide:
     ledger: Ledger
     workers: int = 1
     """How many chunks of a backfill may be computed at once."""
+    claim: Callable[[], None] = field(default=lambda: None)
+    """Called before anything is written. Raises ProjectsMixed when the state or a folder is another project's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +52,5 @@ class OnlineSide:
     address: str
     clock: Callable[[], datetime]
     """Read when the store has been brought up to date: `now` is when the operation began."""
+    claim: Callable[[], None] = field(default=lambda: None)
+    """Called before rows are written. Raises ProjectsMixed when the store is another project's."""

@@ -72,6 +72,7 @@ def training_set(request: TrainingSetRequest, offline: OfflineSide, archive: Arc
     Raises SpineError, or NotApplied when a view has nothing filled.
     """
     check_spine(request.spine, request.features, timestamp=request.timestamp, label=request.label)
+    offline.claim()
     request = replace(request, spine=as_kept(request.spine))
     tables, files = pin_tables(request.features, offline)
     spine = _spine_sha256(request, archive.objects)

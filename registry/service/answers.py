@@ -29,14 +29,17 @@ def version(served: ServedProject, reference: ModelReference) -> Document:
 
 
 def register(served: ServedProject, request: RegistrationRequest, content: BinaryIO) -> Document:
+    served.features.offline.claim()
     return version_document(register_model(request, content, served.registry, served.features.clock()))
 
 
 def register_uploaded(served: ServedProject, request: RegistrationRequest, sha256: str) -> Document:
+    served.features.offline.claim()
     return version_document(register_stored(request, sha256, served.registry, served.features.clock()))
 
 
 def store_artifact(served: ServedProject, content: BinaryIO) -> Document:
+    served.features.offline.claim()
     stored = served.registry.objects.put(content)
     return {"sha256": stored.sha256, "size": stored.size}
 

@@ -6,13 +6,15 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData, func, insert, select, text
+from sqlalchemy import MetaData, column, func, insert, select, table
 
 from featurestore.adapters.postgres_database import Waits
 from featurestore.adapters.sql_database import Database, Migrations, upgrade
@@ -47,6 +49,19 @@ def database(tmp_path: Path) -> Iterator[Database]:
 def count(database: Database) -> int:
     with database.read() as connection:
         return connection.execute(select(func.count()).select_from(materialization)).scalar_one()
+
+
+def of_before(folder: Path, migration: str, materialized_at: timedelta) -> Database:
+    """A database as it was before this migration, in which the table `t` was materialized once, so long after 1970."""
+    before = ScriptDirectory(str(STATE_MIGRATIONS.folder)).get_revision(migration).down_revision
+    assert isinstance(before, str)
+    database = Database(f"sqlite:///{folder}/before.db")
+    upgrade(database, replace(STATE_MIGRATIONS, head=before))
+    row = {"store": "s", "table_name": "t", "filled_to": 0, "version": 1, "row_count": 1}
+    row["materialized_at"] = materialized_at // timedelta(microseconds=1)
+    with database.write("test") as connection:
+        connection.execute(insert(table("materialization", *map(column, row))).values(**row))
+    return database
 
 
 def test_a_write_that_fails_leaves_nothing_behind(database: Database) -> None:
@@ -169,13 +184,8 @@ def test_the_file_is_in_write_ahead_mode(database: Database, tmp_path: Path) -> 
     assert count(database) == 0
 
 
-def test_of_a_project_of_before_publications_were_kept_the_last_run_is_known(database: Database) -> None:
-    with database.write("test") as connection:
-        connection.execute(insert(materialization).values(table_name="t", **{**ROW, "materialized_at": EPOCH + DAY}))
-        dropped = "ALTER TABLE materialization DROP COLUMN is_dated_by_data"
-        for statement in ("DROP TABLE publication", "DROP TABLE push_span", dropped):
-            connection.execute(text(statement))
-        connection.execute(text("UPDATE featurestore_version SET version_num = '0003'"))
+def test_of_a_project_of_before_publications_were_kept_the_last_run_is_known(tmp_path: Path) -> None:
+    database = of_before(tmp_path, "0004", DAY)
 
     upgrade(database, STATE_MIGRATIONS)
 
@@ -183,11 +193,8 @@ def test_of_a_project_of_before_publications_were_kept_the_last_run_is_known(dat
     assert SqlPublications(database).published("s", "t") == Published((run,))
 
 
-def test_what_was_online_before_rows_were_dated_by_the_data_is_remembered_as_such(database: Database) -> None:
-    with database.write("test") as connection:
-        connection.execute(insert(materialization).values(table_name="t", **ROW))
-        connection.execute(text("ALTER TABLE materialization DROP COLUMN is_dated_by_data"))
-        connection.execute(text("UPDATE featurestore_version SET version_num = '0004'"))
+def test_what_was_online_before_rows_were_dated_by_the_data_is_remembered_as_such(tmp_path: Path) -> None:
+    database = of_before(tmp_path, "0005", timedelta(0))
 
     upgrade(database, STATE_MIGRATIONS)
 
