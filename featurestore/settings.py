@@ -146,6 +146,14 @@ class ServingLogSettings(_Table):
     rows_per_file: int = Field(default=20_000, gt=0, le=100_000_000)
 
 
+class ServiceSettings(_Table):
+    """How large a spine may be that comes over HTTP, in rows, and in memory once it is decompressed and its
+    dictionaries are written out."""
+
+    spine_rows: int = Field(default=20_000_000, gt=0, le=10_000_000_000)
+    spine_megabytes: int = Field(default=1_024, gt=0, le=1_048_576)
+
+
 class Settings(BaseSettings):
     """A project's settings. Build them with `read_settings`."""
 
@@ -169,6 +177,7 @@ class Settings(BaseSettings):
     offline: OfflineSettings = OfflineSettings()
     engine: EngineSettings = Field(default_factory=EngineSettings)
     s3: S3Settings = S3Settings()
+    service: ServiceSettings = ServiceSettings()
     serving_log: ServingLogSettings = ServingLogSettings()
     streams: StreamSettings = StreamSettings()
     connections: Mapping[str, SecretStr] = Field(default_factory=dict)

@@ -25,6 +25,8 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from featurestore.service.app import ServiceOptions
+from featurestore.service.arrow_bodies import StreamBounds
+from featurestore.service.bodies import Limits
 from featurestore.service.http_protocol import BoundedProtocol
 from featurestore.service.metrics import SHARED_FOLDER_VARIABLE, ServiceMetrics, forget_process
 from registry.service.app import create_app
@@ -101,7 +103,9 @@ def configuration(app: object, host: str, port: int) -> uvicorn.Config:
 
 def project_app(project: WiredProject, metrics: ServiceMetrics) -> object:
     """The app over the project. It owns the project, and closes it when it has served."""
-    return create_app(served_project(project), ServiceOptions(metrics=metrics, at_end=project.close))
+    service = project.features.settings.service
+    limits = Limits(spine=StreamBounds(rows=service.spine_rows, bytes=service.spine_megabytes * 1024 * 1024))
+    return create_app(served_project(project), ServiceOptions(limits=limits, metrics=metrics, at_end=project.close))
 
 
 def _have_ended(threads: set[threading.Thread]) -> bool:

@@ -65,9 +65,11 @@ def _read_parquet(path: Path) -> pa.Table:
     if not path.exists():
         raise SpineError(f"The spine {path} is not there: name a Parquet file.")
     try:
-        return pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
+        table = pq.read_table(path)
+        table.validate(full=True)  # damaged pages may be read as texts that are none
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise SpineError(f"The spine {path} is not a readable Parquet file: {error}") from error
+    return table
 
 
 def _plain(table: pa.Table) -> pa.Table:

@@ -83,7 +83,7 @@ def _compared(known: pa.Table, alone: pa.Table, offline: OfflineSide) -> Iterato
     query = Query(differing_cells(known.column_names, left=_KNOWN, right=_ALONE, row=ROW), relations)
     with offline.engine.stream(query) as rows:
         [row] = rows.read_all().to_pylist()
-    yield from ((name, int(count)) for name, count in row.items())
+    yield from ((name, int(count or 0)) for name, count in row.items())  # of no rows, SQL counts null
 
 
 def _numbered(table: pa.Table) -> pa.Table:

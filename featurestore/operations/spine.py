@@ -39,9 +39,9 @@ def as_kept(spine: pa.Table) -> pa.Table:
     file = pa.BufferOutputStream()
     try:
         pq.write_table(spine.schema.empty_table(), file)
-    except pa.ArrowNotImplementedError as error:
+        return spine.cast(pq.read_schema(pa.BufferReader(file.getvalue())).remove_metadata())
+    except (pa.ArrowException, ValueError, OSError) as error:  # Parquet and casts tell it in several ways
         raise SpineError(f"The spine can not be kept as Parquet, leave that column out: {error}") from error
-    return spine.cast(pq.read_schema(pa.BufferReader(file.getvalue())).remove_metadata())
 
 
 def spine_relation(spine: pa.Table, features: FeatureSet, *, timestamp: str) -> pa.Table:

@@ -10,7 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
 from time import monotonic
 from typing import Any, BinaryIO, NoReturn, cast
@@ -22,6 +22,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
 from featurestore.errors import InvalidRequest, RequestTooLarge
+from featurestore.operations.pushed_rows import MOST_ROWS
+from featurestore.service.arrow_bodies import StreamBounds
 
 _MEGABYTE = 1024 * 1024
 _HELD_IN_MEMORY = 8 * _MEGABYTE
@@ -45,6 +47,9 @@ class Limits:
     upload_bytes: int = 16 * 1024 * _MEGABYTE
     silent_seconds: float = 30.0
     """The longest pause between two parts of a body."""
+    spine: StreamBounds = field(default_factory=lambda: StreamBounds(rows=20_000_000, bytes=1024 * _MEGABYTE))
+    pushed: StreamBounds = field(default_factory=lambda: StreamBounds(rows=MOST_ROWS, bytes=256 * _MEGABYTE))
+    """Rows that come as an Arrow stream."""
 
 
 class BoundedRoute(APIRoute):

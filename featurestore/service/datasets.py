@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from typing import Annotated, Any, BinaryIO
 
 import pyarrow as pa
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
-from featurestore.errors import SpineError
+from featurestore.errors import InvalidRequest, SpineError
 from featurestore.operations.chosen_features import FeatureChoice
 from featurestore.ports.objects import ObjectStore
 from featurestore.service import answers
-from featurestore.service.bodies import BoundedRoute, received_file
+from featurestore.service.arrow_bodies import read_stream
+from featurestore.service.bodies import BoundedRoute, Limits, received_file
 from featurestore.service.problems import OBJECT, Responses, StrictJson, binary
 from featurestore.service.served import ServedFeatures
 
@@ -73,12 +74,21 @@ def spine_options(
     return answers.SpineOptions(timestamp, label, keep_spine, as_served)
 
 
+def received_spine(request: Request, body: Annotated[BinaryIO, Depends(received_file)]) -> pa.Table:
+    """Raises SpineError for bytes that are no Arrow IPC stream, RequestTooLarge."""
+    limits: Limits = request.app.state.limits
+    try:
+        return read_stream(body, limits.spine)
+    except InvalidRequest as error:
+        raise SpineError(error.message) from error
+
+
 def dataset_routes(served: ServedFeatures) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["datasets"], route_class=BoundedRoute, default_response_class=StrictJson)
 
     @router.post("/training-sets", openapi_extra=_ARROW_BODY, responses=_MANIFEST)
     def training_set(
-        body: Annotated[BinaryIO, Depends(received_file)],
+        spine: Annotated[pa.Table, Depends(received_spine)],
         service: Annotated[str | None, Query()] = None,
         features: Annotated[list[str] | None, Query()] = None,
         *,
@@ -87,18 +97,18 @@ def dataset_routes(served: ServedFeatures) -> APIRouter:
         """Join features to the spine as they were known at each row's timestamp or, with `as_served`, as the online
         store would have answered then; answers with the manifest."""
         choice = FeatureChoice(service, None if features is None else tuple(features))
-        return StrictJson(answers.pull(served, choice, spine_of(body), options))
+        return StrictJson(answers.pull(served, choice, spine, options))
 
     @router.post("/training-sets/explain-known", openapi_extra=_ARROW_BODY, responses=OBJECT)
     def explain_known(
-        body: Annotated[BinaryIO, Depends(received_file)],
+        spine: Annotated[pa.Table, Depends(received_spine)],
         service: Annotated[str | None, Query()] = None,
         features: Annotated[list[str] | None, Query()] = None,
         timestamp: Annotated[str, Query()] = "event_timestamp",
     ) -> StrictJson:
         """How many cells of this training set would differ, by feature, if event time alone were used."""
         choice = FeatureChoice(service, None if features is None else tuple(features))
-        return StrictJson(answers.explained(served, choice, spine_of(body), timestamp=timestamp))
+        return StrictJson(answers.explained(served, choice, spine, timestamp=timestamp))
 
     @router.get("/datasets", responses={200: {"model": list[SummaryBody]}})
     def datasets() -> StrictJson:
@@ -136,17 +146,6 @@ def object_response(objects: ObjectStore, sha256: str, size: int, media_type: st
     digest = b64encode(bytes.fromhex(sha256)).decode("ascii")
     headers = {"content-length": str(size), "etag": f'"{sha256}"', "repr-digest": f"sha-256=:{digest}:"}
     return StreamingResponse(objects.read(sha256), media_type=media_type, headers=headers)
-
-
-def spine_of(body: BinaryIO) -> pa.Table:
-    """Raises SpineError for bytes that are no Arrow IPC stream. Nothing in them is trusted before it is checked."""
-    try:
-        with pa.ipc.open_stream(body) as stream:
-            table = stream.read_all()
-        table.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise SpineError(f"The request's body is not an Arrow IPC stream: {str(error)[:300]}") from error
-    return table
 
 
 class _Portion:

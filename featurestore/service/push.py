@@ -10,13 +10,14 @@ import pyarrow as pa
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
-from featurestore.errors import InvalidRequest, RequestTooLarge, SpineError
+from featurestore.errors import InvalidRequest, RequestTooLarge
 from featurestore.operations.entity_rows import Row
 from featurestore.operations.push_frame import MOST_KEY_LENGTH
 from featurestore.operations.push_online import OnlineState
 from featurestore.operations.pushed_rows import MOST_ROWS
+from featurestore.service.arrow_bodies import read_stream
 from featurestore.service.bodies import BoundedRoute, Limits, received_file, strict_json
-from featurestore.service.datasets import ARROW_STREAM, spine_of
+from featurestore.service.datasets import ARROW_STREAM
 from featurestore.service.problems import Responses, StrictJson
 from featurestore.service.push_answers import pushed
 from featurestore.service.served import ServedFeatures
@@ -88,14 +89,12 @@ def push_routes(served: ServedFeatures) -> APIRouter:
 
 
 def _rows(request: Request, body: BinaryIO) -> pa.Table | Sequence[Row]:
+    limits: Limits = request.app.state.limits
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == ARROW_STREAM:
-        try:
-            return spine_of(body)
-        except SpineError as error:
-            raise InvalidRequest(error.message) from error
+        return read_stream(body, limits.pushed)
     if media_type == _JSON or (media_type.startswith("application/") and media_type.endswith("+json")):
-        return _json_rows(body, request.app.state.limits)
+        return _json_rows(body, limits)
     raise InvalidRequest(f"The body says it is {media_type[:80]!r}: send Content-Type: {_JSON} or {ARROW_STREAM}")
 
 

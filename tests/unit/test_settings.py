@@ -54,6 +54,8 @@ def value(settings: Settings, dotted: str) -> Any:
         ("engine.threads", os.cpu_count()),
         ("engine.spill_folder", ".knownat/spill"),
         ("engine.chunk_days", 31),
+        ("service.spine_rows", 20_000_000),
+        ("service.spine_megabytes", 1_024),
         ("serving_log.sample", 0.0),
         ("serving_log.path", ".knownat/serving-log"),
         ("serving_log.most_waiting", 100_000),
