@@ -205,13 +205,7 @@ class StoreRefused(KnownatError):
 
 
 class StoreCorrupted(KnownatError):
-    """`other_columns`: a stored row that says it was written with other columns, which tells a reader why."""
-
     code = "store_corrupted"
-
-    def __init__(self, message: str, *, other_columns: bool = False) -> None:
-        self.other_columns = other_columns
-        super().__init__(message)
 
 
 class ProjectsMixed(KnownatError):

@@ -3,13 +3,14 @@
 A key is the msgpack list of its values: typed and length-prefixed, so 1 and "1", or ("a", "bc") and ("ab", "c"),
 differ. A row has one layout for each table:
 
-    generation (4) | event_timestamp (8) | known_at (8) | schema fingerprint (4) | nulls | fixed | msgpack of the rest
+    generation (4) | event_timestamp (8) | known_at (8) | nulls | fixed | msgpack of the rest | check (4)
 
 The generation says which replacement of the table's content wrote the row. Both timestamps are microseconds since 1970
 in UTC, with the sign flipped, and all numbers are big-endian: comparing the bytes of two rows' times tells which is
 newer, in any store and any language. A bit for each value says whether it is null. Numbers, dates (days), timestamps
 (microseconds) and embeddings (32 bits an item) have their places; texts, lists and decimals follow in a msgpack list.
-Where the bytes are kept is left to the stores.
+The check is a CRC-32 of the row's bytes and of the table's columns, so that no damage is read as a value. Where the
+bytes are kept is left to the stores.
 """
 
 from __future__ import annotations
@@ -45,9 +46,8 @@ from featurestore.spec.dtypes import DType
 GENERATION = slice(0, 4)
 TIMES = slice(4, 20)
 KNOWN_AT = slice(12, 20)
-_FINGERPRINT = slice(20, 24)
 
-_LAYOUT = 2
+_LAYOUT = 3
 """Part of a table's identity: rows of another layout are another table's."""
 _TIMES = (Column("event_timestamp", DType.TIMESTAMP), Column("known_at", DType.TIMESTAMP))
 _UNREADABLE = (StructError, msgspec.DecodeError, OverflowError, ValueError)
@@ -71,8 +71,7 @@ class RowCodec:
         """Bytes that only tables with the same name and columns share; a msgpack list, so no prefix of another."""
         self.digest = sha256(self.identity).digest()[:8]
         """Stands for the identity in keys; a store that uses it keeps the identity beside the marker and compares."""
-        self._fingerprint = _digest(table.values)[:4]
-        self._layout = RowLayout(table.values, self._fingerprint)
+        self._layout = RowLayout(table.values, _digest(table.values))
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode_key = msgspec.msgpack.Decoder(tuple_type(table.keys, nullable=False)).decode
         self._key_types = key_types(table.keys)
@@ -114,19 +113,17 @@ class RowCodec:
         if rest := self._layout.rest:
             packed = map(self._encode, wire_rows(batch, rest))
             values = [fixed + more for fixed, more in zip(values, packed, strict=True)]
-        return EncodedRows(list(map(self._encode, wire_rows(batch, self.table.keys))), values, moments[0])
+        keys = list(map(self._encode, wire_rows(batch, self.table.keys)))
+        return EncodedRows(keys, self._layout.sealed(values), moments[0])
 
     def decode_rows(self, filled: Filled | None, stored: Sequence[bytes | None]) -> TableRows:
-        """The rows behind stored values. Raises StoreCorrupted when the bytes are no rows of this table, or were
-        written with other columns."""
+        """The rows behind stored values. Raises StoreCorrupted when the bytes are no rows of this table, as when one of
+        them has been damaged."""
         try:
             columns = self._layout.unpack(stored)
             values = self._layout.values(columns)
         except _UNREADABLE as error:
-            data = self._first_unreadable(stored)
-            fingerprint = data[_FINGERPRINT]
-            other_columns = len(fingerprint) == len(self._fingerprint) and fingerprint != self._fingerprint
-            raise self._corrupted("row with these columns", data, other_columns=other_columns) from error
+            raise self._corrupted("whole row", self._first_unreadable(stored)) from error
         return TableRows(filled, _unbiased(columns[1]), _unbiased(columns[2]), values)
 
     def _first_unreadable(self, stored: Sequence[bytes | None]) -> bytes:
@@ -150,11 +147,10 @@ class RowCodec:
                     f"{expected.__name__}, found {type(value).__name__} {value!r}."
                 )
 
-    def _corrupted(self, expected: str, data: bytes, *, other_columns: bool = False) -> StoreCorrupted:
+    def _corrupted(self, expected: str, data: bytes) -> StoreCorrupted:
         return StoreCorrupted(
             f"Expected a {expected} of {self.table.name}, found {len(data)} bytes beginning {data[:24].hex()}. "
-            "Replace what is stored by `knownat materialize --full` of the view.",
-            other_columns=other_columns,
+            "Replace what is stored by `knownat materialize --full` of the view."
         )
 
 

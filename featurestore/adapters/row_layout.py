@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from struct import Struct
 from typing import Any
+from zlib import crc32
 
 import msgspec
 import numpy as np
@@ -30,20 +31,24 @@ _FIXED: dict[Kind, tuple[str, str]] = {
 }
 """For `struct` and for NumPy. Embeddings have a place too; all others travel in the msgpack list."""
 _ITEM_BYTES = 4
-_FINGERPRINT, _NULLS, _VALUES = 3, 4, 5
+_NULLS, _VALUES = 3, 4
 """Positions in an unpacked row, after generation, event timestamp and known timestamp."""
+_CHECK_BYTES = 4
+_WHOLE = 0x2144DF1C
+"""The CRC-32 of any bytes that their own CRC-32 follows, little-endian."""
 
 Unpacked = tuple[Any, ...]
 
 
 class RowLayout:
-    """The layout of rows with these values; `fingerprint` stands in each, for whoever reads it with other columns."""
+    """The layout of rows with these values. Each row ends with a check over its bytes and `seed`: damage is noticed,
+    and so is a row that was written with another seed, as one of other columns is."""
 
-    def __init__(self, columns: tuple[Column, ...], fingerprint: bytes) -> None:
+    def __init__(self, columns: tuple[Column, ...], seed: bytes) -> None:
         fixed = [column for column in columns if _has_place(column.dtype)]
         self.rest = tuple(column for column in columns if not _has_place(column.dtype))
         """What travels in the msgpack list."""
-        self._fingerprint = fingerprint
+        self._seed = crc32(seed)
         self._columns = (*fixed, *self.rest)
         self._order = [self._columns.index(column) for column in columns]
         self._from_wire = [from_wire(column.dtype) for column in self._columns]
@@ -53,33 +58,39 @@ class RowLayout:
         null_bytes = -(-len(columns) // 8)
         self._no_nulls = {bytes(null_bytes), None}
         self._absent: Unpacked = (None,) * (_VALUES + len(columns))
-        self._struct = Struct(f">IQQ4s{null_bytes}s" + "".join(_places(column.dtype)[0] for column in fixed))
+        places = "".join(_places(column.dtype)[0] for column in fixed)
+        self._struct = Struct(f">IQQ{null_bytes}s{places}")
+        self._whole = Struct(f"{self._struct.format}{_CHECK_BYTES}x")
         self._dtype = np.dtype([
-            ("generation", ">u4"), ("event", ">u8"), ("known", ">u8"), ("fingerprint", "V4"),
-            ("nulls", "u1", (null_bytes,)),
+            ("generation", ">u4"), ("event", ">u8"), ("known", ">u8"), ("nulls", "u1", (null_bytes,)),
             *((f"value {index}", _places(column.dtype)[1]) for index, column in enumerate(fixed)),
         ])  # fmt: skip
         self._decode_rest = msgspec.msgpack.Decoder(tuple_type(self.rest, nullable=True)).decode
-        self._unpack = self._unpack_both if self.rest else self._struct.unpack
+        self._unpack = self._unpack_both if self.rest else self._whole.unpack
 
     def encode(self, batch: pa.RecordBatch, generation: int, moments: Sequence[npt.NDArray[np.int64]]) -> list[bytes]:
-        """The rows but for their msgpack lists. `moments` are the event and known timestamps, in microseconds."""
+        """The rows but for their msgpack lists and checks. `moments` are the event and known timestamps, in
+        microseconds."""
         rows = np.zeros(batch.num_rows, self._dtype)
-        rows["generation"], rows["fingerprint"] = generation, np.void(self._fingerprint)
+        rows["generation"] = generation
         rows["event"], rows["known"] = (moment.view(np.uint64) + np.uint64(SIGN) for moment in moments)
         self._fill(rows, batch)
         stored, width = rows.tobytes(), self._struct.size
         return [stored[start : start + width] for start in range(0, len(stored), width)]
 
+    def sealed(self, rows: Sequence[bytes]) -> list[bytes]:
+        """The rows, each with its check."""
+        seed = self._seed
+        return [row + crc32(row, seed).to_bytes(_CHECK_BYTES, "little") for row in rows]
+
     def unpack(self, stored: Sequence[bytes | None]) -> list[Sequence[Any]]:
         """Columns of what the bytes hold, an entry for each row. Raises struct.error, msgspec.DecodeError or ValueError
-        for what is no row."""
-        unpack, absent = self._unpack, self._absent
+        for what is no row, or not the one that was written."""
+        unpack, absent, seed = self._unpack, self._absent, self._seed
+        if [1 for data in stored if data is not None and crc32(data, seed) != _WHOLE]:
+            raise ValueError("the row is not what was written")
         rows = [absent if data is None else unpack(data) for data in stored]
-        columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(absent)
-        if not {self._fingerprint, None}.issuperset(columns[_FINGERPRINT]):
-            raise ValueError("the row was written with other columns")
-        return columns
+        return list(zip(*rows, strict=True)) if rows else [()] * len(absent)
 
     def values(self, columns: list[Sequence[Any]]) -> list[Sequence[object]]:
         """The table's values in its own order. Raises OverflowError or ValueError for what is no value."""
@@ -106,7 +117,7 @@ class RowLayout:
             rows["nulls"] = np.packbits(nulls, axis=1, bitorder="little")
 
     def _unpack_both(self, data: bytes) -> Unpacked:
-        rest: Unpacked = self._decode_rest(data[self._struct.size :])
+        rest: Unpacked = self._decode_rest(data[self._struct.size : -_CHECK_BYTES])
         return self._struct.unpack_from(data) + rest
 
 

@@ -60,7 +60,6 @@ def gathered(case: Case, compared: Sequence[KeyCompared], offline: OfflineSide) 
     as_recorded = search.all(lambda _: recorded) if recorded else search.nothing
     without_ttl = search.all(lambda one: one.at, view=replace(case.view, ttl=None)) if case.view.ttl else search.nothing
     expired_under = _expired_under(search)
-    columns = case.view.stored_values
     return [
         RowEvidence(
             stored=one.stored,
@@ -74,7 +73,6 @@ def gathered(case: Case, compared: Sequence[KeyCompared], offline: OfflineSide) 
             without_ttl=without_ttl[place],
             expired_under=expired_under[place],
             other_table=case.other_table,
-            had_other_columns=any(view.stored_values != columns for view in case.earlier),
         )
         for place, one in enumerate(compared)
     ]

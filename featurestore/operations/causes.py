@@ -65,8 +65,6 @@ class RowEvidence:
     """How long the store keeps rows, where the time of the row that is missing is over by now."""
     other_table: str | None = None
     """The table that is online instead of the one asked for."""
-    had_other_columns: bool = False
-    """An earlier definition of the view stored other columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +122,7 @@ def remedy(cause: Cause, view: str) -> str:
 
 
 def _unreadable(_: ValueCompared, row: RowEvidence) -> Verdict | None:
-    if not isinstance(row.stored, UnreadableRow):
-        return None
-    if row.stored.other_columns and row.had_other_columns:
-        return Verdict(Cause.CHANGED_DEFINITION, f"It was written with other columns. {row.stored.reason}")
-    return Verdict(Cause.ENCODING, row.stored.reason)
+    return Verdict(Cause.ENCODING, row.stored.reason) if isinstance(row.stored, UnreadableRow) else None
 
 
 def _changed_definition(_: ValueCompared, row: RowEvidence) -> Verdict | None:

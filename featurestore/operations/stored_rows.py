@@ -14,10 +14,9 @@ from featurestore.ports.online_store import Filled, Key, OnlineReader, OnlineRow
 
 @dataclass(frozen=True, slots=True)
 class UnreadableRow:
-    """There are bytes, and they are no row of this table. `other_columns`: they say they were written with others."""
+    """There are bytes, and they are no row of this table, or not the one that was written."""
 
     reason: str
-    other_columns: bool = False
 
 
 StoredRow = OnlineRow | UnreadableRow | None
@@ -67,7 +66,7 @@ def _read(store: OnlineReader, table: OnlineTable, keys: Sequence[Key]) -> list[
         if len(keys) > 1:
             middle = len(keys) // 2
             return [*_read(store, table, keys[:middle]), *_read(store, table, keys[middle:])]
-        unreadable = UnreadableRow(error.message, error.other_columns)
+        unreadable = UnreadableRow(error.message)
         return [StoredRows(how_filled(store, table), (unreadable,))]
     return [StoredRows(answer.filled, tuple(_row(answer, place) for place in range(len(keys))))]
 

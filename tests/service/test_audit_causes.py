@@ -14,15 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 from redis import Redis
 
-from featurestore.graph.resolved import Column
-from featurestore.ports.online_store import OnlineRow, OnlineTable
-from featurestore.spec.dtypes import DType
 from registry.wiring import open_project as wire_folder
 from sdk import connect, open_project
 from tests.audited_shop import Shop, causes, materialized, told
 from tests.online_rows import mark
 from tests.small_project import BIG, DAY, FACTS, MOMENT, NOW, SPINE, SmallProject, small_project
-from tests.stored_bytes import RedisBytes, SqliteBytes, encoded
+from tests.stored_bytes import RedisBytes, SqliteBytes
 
 HOUR = timedelta(hours=1)
 EARLIER = NOW - DAY
@@ -165,19 +162,6 @@ def test_another_definition_that_is_online_is_compared_with_the_one_asked_for(sh
     assert told(found) == [("alma", "shop_facts:score", 0.7, 1.4, "present")]
     assert "another definition" in found.notes[0]
     assert materialized(shop).audit().equal
-
-
-def test_a_row_that_was_written_with_other_columns_is_a_changed_definition(shop: Shop) -> None:
-    shop.project.redefine('fs.Feature("visitors"), ', "")
-    with open_project(shop.project.folder) as opened:
-        list(opened.apply())
-    table = shop.table("shop_facts")
-    wider = OnlineTable(table.name, table.keys, (*table.values, Column("visitors", DType.INT64)))
-    row = OnlineRow(NOW - DAY, NOW - DAY, (*[None] * len(table.values), 1))
-
-    shop.stored.put(table, ("alma",), encoded(wider, ("alma",), row))
-
-    assert causes(shop.audit_one("shop_facts")) == {"changed_definition": 3}
 
 
 def test_a_model_is_audited_at_the_definitions_that_it_pins(shop: Shop) -> None:

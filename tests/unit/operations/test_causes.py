@@ -48,14 +48,10 @@ def test_a_definition_explains_all_that_can_be_read() -> None:
     assert cause(replace(ROW, other_table="view@12345678", as_copied=(0.5,))) is Cause.CHANGED_DEFINITION
 
 
-def test_a_row_that_can_not_be_read_is_an_encoding_unless_the_view_had_other_columns() -> None:
-    unreadable = ValueCompared(None, Answered.UNREADABLE, 0)
+def test_a_row_that_can_not_be_read_is_an_encoding() -> None:
     garbled = replace(ROW, stored=UnreadableRow("no row"))
-    foreign = replace(ROW, stored=UnreadableRow("no row", other_columns=True))
 
-    assert cause(garbled, unreadable) is cause(foreign, unreadable) is Cause.ENCODING
-    assert cause(replace(garbled, had_other_columns=True), unreadable) is Cause.ENCODING
-    assert cause(replace(foreign, had_other_columns=True), unreadable) is Cause.CHANGED_DEFINITION
+    assert cause(garbled, ValueCompared(None, Answered.UNREADABLE, 0)) is Cause.ENCODING
 
 
 def test_a_row_whose_time_is_over_in_the_store_has_expired() -> None:

@@ -30,7 +30,7 @@ from tests.property.project import SmallProject, open_small_project
 MIDNIGHT = datetime(2013, 3, 10, tzinfo=UTC)
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 UTC_MICROSECONDS = pa.timestamp("us", tz="UTC")
-LANDED = ParquetSource("landed", path="landed.parquet", event_timestamp="at", known_at="known")
+LANDED = ParquetSource("landed", path="landed.parquet", event_timestamp="at", known_at="known", removed_rows="follow")
 PLANE = Entity("plane", join_keys={"tail": DType.STRING})
 DELAYS = FeatureView(
     "delays", entity=PLANE, source=LANDED, every="1h",
