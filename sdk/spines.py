@@ -49,16 +49,34 @@ def _from_frame(spine: Any) -> pa.Table:
     pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
     try:
         if pandas is not None and isinstance(spine, pandas.DataFrame):
-            return _plain(pa.Table.from_pandas(spine, preserve_index=False))
+            return _plain(_of_pandas(spine))
         if polars is not None and isinstance(spine, polars.DataFrame):
+            _check_no_objects(spine, polars.Object)
             return _plain(spine.to_arrow())
-    except (pa.ArrowException, ValueError, TypeError) as error:
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
         raise SpineError(f"The spine can not be read as a table: {error}") from error
     hint = " Collect it first." if polars is not None and isinstance(spine, polars.LazyFrame) else ""
     raise SpineError(
         "A spine is an Arrow table, a pandas or Polars DataFrame, or the path of a Parquet file, "
         f"got {type(spine).__module__}.{type(spine).__name__}.{hint}"
     )
+
+
+def _of_pandas(frame: pd.DataFrame) -> pa.Table:
+    """Arrow takes true in a column of Python's own values for 1.0 where the others are floats."""
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    for position, field in enumerate(table.schema):
+        column = frame.iloc[:, position]
+        if pa.types.is_floating(field.type) and column.dtype == object and any(isinstance(one, bool) for one in column):
+            raise SpineError(f"The spine's column '{field.name}' has both numbers and true or false: convert it")
+    return table
+
+
+def _check_no_objects(frame: pl.DataFrame, kind: type[pl.DataType]) -> None:
+    """Of Python's objects Polars gives the addresses, as bytes."""
+    for name, dtype in frame.schema.items():
+        if dtype == kind:
+            raise SpineError(f"The spine's column '{name}' holds objects of Python: convert it, or leave it out")
 
 
 def _read_parquet(path: Path) -> pa.Table:

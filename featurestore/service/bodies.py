@@ -22,7 +22,6 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
 from featurestore.errors import InvalidRequest, RequestTooLarge
-from featurestore.operations.pushed_rows import MOST_ROWS
 from featurestore.service.arrow_bodies import StreamBounds
 
 _MEGABYTE = 1024 * 1024
@@ -48,8 +47,8 @@ class Limits:
     silent_seconds: float = 30.0
     """The longest pause between two parts of a body."""
     spine: StreamBounds = field(default_factory=lambda: StreamBounds(rows=20_000_000, bytes=1024 * _MEGABYTE))
-    pushed: StreamBounds = field(default_factory=lambda: StreamBounds(rows=MOST_ROWS, bytes=256 * _MEGABYTE))
-    """Rows that come as an Arrow stream."""
+    pushed: StreamBounds = field(default_factory=lambda: StreamBounds(rows=1_000_000, bytes=256 * _MEGABYTE))
+    """Rows that come as an Arrow stream. How many may be pushed, is told by whoever takes them, in this process too."""
 
 
 class BoundedRoute(APIRoute):

@@ -150,6 +150,8 @@ def test_what_can_not_be_pushed_is_refused_with_what_to_do(client: Client) -> No
         client.push("latests", [ROW], key="first")
     with pytest.raises(InvalidRequest, match="from 1 to 100,000 rows, got 0"):
         client.push("latest", [], key="first")
+    with pytest.raises(InvalidRequest, match="from 1 to 100,000 rows, got 100,001"):
+        client.push("latest", pa.table({"shop": pa.nulls(100_001)}), key="first")
     with pytest.raises(InvalidRequest, match="names this piece of data"):
         client.push("latest", [ROW], key="")
     with pytest.raises(InvalidRequest, match="do not fit source 'visits':\n  1 rows have no 'at'"):
