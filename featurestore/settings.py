@@ -169,6 +169,8 @@ class Settings(BaseSettings):
     folder: Path
     name: str = "knownat"
     definitions: str = "definitions"
+    definitions_seconds: float = Field(default=60, gt=0, allow_inf_nan=False)
+    """How long the files of definitions may take to be read, all in all, and the engine to understand a view."""
     data_folder: str = "data"
     clock: Annotated[AwareDatetime, AfterValidator(_representable)] | None = None
     """Where time stands still, for demonstrations and replays; None: the machine's clock."""

@@ -145,7 +145,7 @@ def wire(settings: Settings, database: Database, usage: ModelUsage, objects: Obj
     return FeatureStore(
         settings=settings,
         project=Project(
-            DefinitionsFolder(settings.path(settings.definitions)),
+            DefinitionsFolder(settings.path(settings.definitions), seconds=settings.definitions_seconds),
             SqlCatalog(database),
             datasets,
             usage,

@@ -40,6 +40,7 @@ def value(settings: Settings, dotted: str) -> Any:
     [
         ("name", "knownat"),
         ("definitions", "definitions"),
+        ("definitions_seconds", 60),
         ("data_folder", "data"),
         ("clock", None),
         ("online.url", ""),

@@ -245,15 +245,6 @@ def test_a_file_that_is_no_text_is_told_by_its_name(definitions: Path) -> None:
     assert problem.what.startswith("syntax error: ")
 
 
-def test_an_interruption_is_no_problem_of_the_definitions(definitions: Path) -> None:
-    written(definitions, a="raise KeyboardInterrupt\n")
-    before = list(sys.path)
-
-    with pytest.raises(KeyboardInterrupt):
-        DefinitionsFolder(definitions).load()
-    assert sys.path == before
-
-
 def test_a_missing_folder_is_told_with_the_way_to_start_one(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"no definitions folder .*/defined\. Run `knownat init`"):
         DefinitionsFolder(tmp_path / "defined").load()
