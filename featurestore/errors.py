@@ -13,6 +13,7 @@ KnownatError
 ├── SourceError                 a source's files are missing or do not fit its declaration
 ├── SourceDrifted               a source has other columns or types than the views over it were made with
 ├── QueryError                  the engine refused a compiled query
+│   └── EngineTimeout           it had not understood one when its time was up
 ├── NotApplied                  nothing has been applied yet, or a view is not whole yet
 ├── NotMaterialized             a view is not in the online store, or the store lost it
 ├── NothingLogged               the serving log has no such answers
@@ -178,6 +179,17 @@ class SourceDrifted(KnownatError):
 
 class QueryError(KnownatError):
     code = "query_refused"
+
+
+class EngineTimeout(QueryError):
+    code = "engine_timeout"
+
+    def __init__(self, seconds: float, *, goes_on: bool) -> None:
+        rest = " The engine can not be stopped, and goes on with it until this program ends." if goes_on else ""
+        super().__init__(
+            f"The engine had not understood it after {seconds:g} seconds. Look for a constant that takes as long to "
+            f"compute, or for a query that grows with each of its parts.{rest}"
+        )
 
 
 class NotApplied(KnownatError):

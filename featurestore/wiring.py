@@ -123,7 +123,10 @@ def wire(settings: Settings, database: Database, usage: ModelUsage, objects: Obj
     spill_folder = settings.path(settings.engine.spill_folder)
     _make_folder(spill_folder, "engine.spill_folder")
     engine = DuckDBEngine(
-        memory_limit=settings.engine.memory_limit, threads=settings.engine.threads, spill_folder=spill_folder
+        memory_limit=settings.engine.memory_limit,
+        threads=settings.engine.threads,
+        spill_folder=spill_folder,
+        understanding_seconds=settings.definitions_seconds,
     )
     joins = MergeJoin(threads=settings.engine.threads)
     store, address, open_reader = _online_store(settings)

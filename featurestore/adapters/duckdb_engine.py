@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -18,8 +18,9 @@ from sqlglot import ErrorLevel, exp
 from featurestore.adapters.addresses import engine_folder
 from featurestore.adapters.duckdb_views import view_of
 from featurestore.adapters.duckdb_volatility import Volatility
+from featurestore.adapters.patience import NeverEnded, is_anything_left_behind, within
 from featurestore.adapters.repeated_scan import RepeatedScan, Scans, told_failure
-from featurestore.errors import QueryError
+from featurestore.errors import EngineTimeout, QueryError
 from featurestore.graph.arrow_types import dtype_of
 from featurestore.graph.microseconds import floored_rows
 from featurestore.graph.sql_text import DIALECT
@@ -41,9 +42,15 @@ _KEEP_ZEROS_SIGN: dict[str, str | int | float | list[str]] = {
 
 
 class DuckDBEngine:
-    """DuckDB with a bound on memory, spilling to `spill_folder`. Safe to use from several threads at once."""
+    """DuckDB with a bound on memory, spilling to `spill_folder`. Safe to use from several threads at once.
 
-    def __init__(self, *, memory_limit: str, threads: int, spill_folder: Path) -> None:
+    It has `understanding_seconds` to understand a query before it is asked for rows.
+    """
+
+    def __init__(
+        self, *, memory_limit: str, threads: int, spill_folder: Path, understanding_seconds: float = 60.0
+    ) -> None:
+        self._understanding_seconds = understanding_seconds
         self._texts: dict[int, tuple[exp.Query, str]] = {}
         self._lock = threading.Lock()
         self._database: duckdb.DuckDBPyConnection | None = None
@@ -60,8 +67,20 @@ class DuckDBEngine:
         spill_folder.mkdir(parents=True, exist_ok=True)
 
     def schema(self, query: Query) -> pa.Schema:
-        with self._cursor(query) as cursor:
-            return _schema(cursor, query.tree)
+        """DuckDB computes what is constant in a query to understand it, for as long as that takes, and does not always
+        stop when it is told to."""
+        cursor, scans = self._open(query)
+
+        def understood() -> pa.Schema:
+            with closing(cursor):
+                return _schema(cursor, query.tree)
+
+        try:
+            return within(self._understanding_seconds, understood, lambda: _interrupt(cursor))
+        except NeverEnded as error:
+            raise EngineTimeout(self._understanding_seconds, goes_on=error.is_left_behind) from error
+        except QueryError as error:
+            raise told_failure(scans, error) from error
 
     def volatile_parts(self, tree: exp.Query) -> tuple[str, ...]:
         with self._asking:
@@ -112,7 +131,7 @@ class DuckDBEngine:
 
     def close(self) -> None:
         with self._lock:
-            if self._database is not None:
+            if self._database is not None and not is_anything_left_behind():  # it would be waited for
                 self._database.close()
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
@@ -170,6 +189,13 @@ class DuckDBEngine:
             raise told_failure(scans, error) from error
         finally:
             cursor.close()
+
+
+def _interrupt(cursor: duckdb.DuckDBPyConnection) -> None:
+    import duckdb
+
+    with suppress(duckdb.Error):  # it has just been closed
+        cursor.interrupt()
 
 
 def _run(

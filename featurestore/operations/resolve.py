@@ -9,7 +9,7 @@ from types import MappingProxyType
 import pyarrow as pa
 
 from featurestore.compiler.on_demand import ROWS, probe
-from featurestore.errors import DefinitionsError, KnownatError, Problem, QueryError
+from featurestore.errors import DefinitionsError, EngineTimeout, KnownatError, Problem, QueryError
 from featurestore.graph.arrow_types import arrow_schema, dtype_of
 from featurestore.graph.chain_order import in_levels
 from featurestore.graph.chained import stored_schema, upstream_view
@@ -143,6 +143,8 @@ def _view_schemas(drafted: Draft, engine: Engine) -> tuple[dict[str, pa.Schema],
             schemas[name] = engine.schema(Query(view.query.tree, read))
         except QueryError as error:
             problems.append(Problem(view.declaration.declared_at, f"view '{name}': {error}"))
+            if isinstance(error, EngineTimeout):
+                break  # each of the others might take as long
     return schemas, problems
 
 
@@ -183,6 +185,8 @@ def _on_demand_types(drafts: tuple[DraftOnDemand, ...], engine: Engine) -> tuple
             found = engine.schema(Query(query, {ROWS: rows})).field(0).type
         except QueryError as error:
             problems.append(Problem(feature.declared_at, f"on-demand feature '{feature.name}': {error}"))
+            if isinstance(error, EngineTimeout):
+                break
             continue
         if (dtype := dtype_of(found)) is None:
             what = f"on-demand feature '{feature.name}' is {found}, which a feature can not be"

@@ -117,7 +117,16 @@ def main() -> NoReturn:
         # Whoever read has heard enough, as `head` does. Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = REFUSED
+    if _is_anything_left_behind():
+        # A thread is still at work that nobody can end: what the interpreter does at its end would not do it good.
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
+
+
+def _is_anything_left_behind() -> bool:
+    patience = sys.modules.get("featurestore.adapters.patience")  # not loaded where nothing was waited for
+    return patience is not None and patience.is_anything_left_behind()
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -52,3 +52,23 @@ def test_a_file_that_never_ends_ends_at_the_deadline_of_the_settings(tmp_path: P
 
     assert (code, out) == (1, "")
     assert f"{tmp_path}/definitions/hangs.py:1: reading the definitions did not end within 0.5 seconds" in err
+
+
+def test_what_the_engine_never_understands_ends_at_the_deadline_with_the_view(tmp_path: Path) -> None:
+    old = 'fs.Aggregate("amount", fs.sum, windows=["7d"]),'
+    small_project(tmp_path).redefine(old, f'fs.Aggregate("amount", fs.sum, windows=["7d"], where="{SLOW}"),')
+
+    code, out, err = ended(tmp_path, "plan", seconds=5)
+
+    assert (code, out) == (1, "")
+    assert f"{tmp_path}/definitions/shops.py:9: view 'shop_orders': The engine had not understood it after 5" in err
+    assert "goes on with it until this program ends" in err
+
+
+def test_an_on_demand_feature_that_is_never_understood_is_told_too(tmp_path: Path) -> None:
+    small_project(tmp_path).redefine("basket / shop_orders", f"CASE WHEN {SLOW} THEN basket ELSE 1 END / shop_orders")
+
+    code, out, err = ended(tmp_path, "plan", seconds=5)
+
+    assert (code, out) == (1, "")
+    assert "on-demand feature 'basket_share': The engine had not understood it after 5 seconds" in err
