@@ -163,6 +163,7 @@ def wire(settings: Settings, database: Database, usage: ModelUsage, objects: Obj
             Ledger(DeltaLog(tables), LocalTableFiles(tables), commits),
             settings.engine.workers,
             _once(places.claim),
+            clock,
         ),
         online=OnlineSide(
             store,

@@ -8,6 +8,7 @@ was written is in docs/decisions/0014-merging-sorted-files.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -17,6 +18,7 @@ import pyarrow.compute as pc
 
 from featurestore.adapters.table_files import FileReader, TableFile, grouped
 from featurestore.compiler.hops import HOP, MICROSECOND, hop_at, longest_window
+from featurestore.compiler.stored_rows import REMOVED
 from featurestore.compiler.tiles import EVENT_HOP, KNOWN_HOP, empty_value, parts_of
 from featurestore.graph.arrow_types import arrow_schema
 from featurestore.graph.resolved import Column, ResolvedFeature, ResolvedView, ViewUse
@@ -32,6 +34,7 @@ from featurestore.merging.newest import (
     newest_by_visibility,
     newest_in_order,
 )
+from featurestore.merging.removed import newest_standing
 from featurestore.merging.served import Pushes, effective_moments
 from featurestore.merging.visible import Boundaries, TileTimes
 from featurestore.merging.windows import Tiles, window_values
@@ -122,6 +125,16 @@ def _microseconds(moments: Iterable[datetime]) -> Integers:
     return whole_numbers(pa.array(moments, pa.timestamp("us", tz="UTC")))
 
 
+@dataclass(frozen=True, slots=True)
+class _Located:
+    """The rows of asked keys, when each was known where rows say that themselves, and which of them are tombstones
+    where there are such."""
+
+    rows: Rows
+    known: Integers
+    removed: np.ndarray | None = None
+
+
 class _RowLevel:
     """One row-level view: which of its rows are the answers, and their features.
 
@@ -140,7 +153,7 @@ class _RowLevel:
         delay = timedelta(0) if by_event else self._view.delay + self._view.publish_delay
 
         def located(files: Sequence[TableFile]) -> Rows:
-            return self._located(files, asked.index)[0]
+            return self._located(files, asked.index).rows
 
         batches = self._reader.map(located, _batches(self._files, asked.index))
         return newest_in_order(asked.points, batches, delay=delay // MICROSECOND)
@@ -158,33 +171,38 @@ class _RowLevel:
         answers = Answers(np.full(len(points.moments), NO_ROW, np.int64), np.zeros(len(points.moments), np.int64))
         for chosen in _passes(self._files):
 
-            def located(files: Sequence[TableFile], chosen: _Chosen = chosen) -> tuple[Rows, Integers]:
+            def located(files: Sequence[TableFile], chosen: _Chosen = chosen) -> _Located:
                 return self._located(files, asked.index, chosen)
 
             found = list(self._reader.map(located, _batches(self._files, asked.index)))
-            rows = joined_rows([rows for rows, _ in found])
-            known = np.concatenate([np.zeros(0, np.int64), *(known for _, known in found)])
-            published = known + self._view.publish_delay // MICROSECOND
-            visible = rows.events if by_event else np.maximum(rows.events, published)
+            rows = joined_rows([one.rows for one in found])
+            known = np.concatenate([np.zeros(0, np.int64), *(one.known for one in found)])
+            published = np.maximum(rows.events, known + self._view.publish_delay // MICROSECOND)
+            visible = rows.events if by_event else published
             some = np.flatnonzero(chosen(points.numbers))
             part = Points(points.numbers[some], points.moments[some], points.count)
-            newest = newest_by_visibility(part, rows, visible, known)
+            if self._view.keeps_removed:
+                marks = (one.removed for one in found if one.removed is not None)
+                removed = np.concatenate([np.zeros(0, np.bool_), *marks])
+                # That a row is gone did not happen at its event: on event time alone, too, it is known later.
+                newest = newest_standing(part, rows, (visible, known), removed, taken=published)
+            else:
+                newest = newest_by_visibility(part, rows, visible, known)
             answers.places[some], answers.events[some] = newest.places, newest.events
         return answers
 
-    def _located(
-        self, files: Sequence[TableFile], index: KeyIndex, chosen: _Chosen | None = None
-    ) -> tuple[Rows, Integers]:
-        """The rows of asked keys, and when each was known where rows say that themselves."""
+    def _located(self, files: Sequence[TableFile], index: KeyIndex, chosen: _Chosen | None = None) -> _Located:
         times = [EVENT_TIMESTAMP] if self._view.delay is not None else [EVENT_TIMESTAMP, KNOWN_AT]
+        marks = [REMOVED] if self._view.keeps_removed else []
         features = [] if self._kept is None else self._features.names
-        table = self._reader.read_together(files, [*self._keys, *times, *features])
+        table = self._reader.read_together(files, [*self._keys, *times, *marks, *features])
         if self._kept is not None:
             self._kept[files[0].first] = table.select(features)
         numbers = index.locate([table[key] for key in self._keys], table.num_rows)
         kept = np.flatnonzero(numbers >= 0 if chosen is None else (numbers >= 0) & chosen(numbers))
         events, known = (whole_numbers(table[name])[kept] for name in (times[0], times[-1]))
-        return Rows(numbers[kept], events, kept + files[0].first), known
+        rows = Rows(numbers[kept], events, kept + files[0].first)
+        return _Located(rows, known, *(table[name].to_numpy()[kept] for name in marks))
 
 
 class _Windows:

@@ -8,6 +8,8 @@ from functools import lru_cache
 from sqlglot import exp
 
 from featurestore.compiler.hops import HOP, boundary, hop_at, hops_in, longest_window
+from featurestore.compiler.standing_rows import standing_rows
+from featurestore.compiler.stored_rows import REMOVED
 from featurestore.compiler.tiles import EVENT_HOP, KNOWN_HOP
 from featurestore.compiler.trees import cast, column, columns, function, named, number, table
 from featurestore.compiler.visibility import VISIBLE_FROM, visible_from
@@ -73,9 +75,13 @@ def _row_level(view: ResolvedView, names: list[str], resuming: bool, rows: str) 
     inside: exp.Expr = became <= _moment(_UNTIL)
     if resuming:
         inside = exp.and_(inside, became.copy() >= _moment(_SINCE))
-    visible = exp.select(
-        named(visible_from(view), VISIBLE_FROM), *columns([*keys, EVENT_TIMESTAMP, KNOWN_AT, *names])
-    ).from_(table(rows))
+    if view.keeps_removed:
+        visible, inside = standing_rows(view, rows=rows), exp.and_(inside, column(REMOVED).not_())
+    else:
+        times = [EVENT_TIMESTAMP, KNOWN_AT]
+        visible = exp.select(named(visible_from(view), VISIBLE_FROM), *columns([*keys, *times, *names])).from_(
+            table(rows)
+        )
     newest_first = [
         exp.Ordered(this=column(name), desc=True, nulls_first=False) for name in (EVENT_TIMESTAMP, KNOWN_AT)
     ]

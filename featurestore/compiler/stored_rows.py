@@ -29,6 +29,8 @@ from featurestore.intervals import Interval
 from featurestore.spec.dtypes import DType, Kind
 
 EVENT_DAY = "event_day"
+REMOVED = "__removed"
+"""The column that says of a row that there is none any more, in the tables of views that keep removed rows."""
 _SOURCE_ROWS = "__source_rows"
 
 
@@ -124,8 +126,9 @@ def _distinct_rows(view: ResolvedView, rows: exp.Select) -> exp.Select:
         this=exp.RowNumber(), partition_by=identity, order=exp.Order(expressions=order) if order else None
     )
     day = named(cast_to(column(EVENT_TIMESTAMP), "DATE"), EVENT_DAY)
+    removed = [named(exp.false(), REMOVED)] if view.keeps_removed else []
     return (
-        exp.select(*columns([*keys, EVENT_TIMESTAMP, KNOWN_AT, *names]), day)
+        exp.select(*columns([*keys, EVENT_TIMESTAMP, KNOWN_AT, *names]), *removed, day)
         .from_(rows.subquery("inside"))
         .qualify(ranked.eq(exp.Literal.number(1)))
         .order_by(*(exp.Ordered(this=tree, nulls_first=False) for tree in columns([*keys, EVENT_TIMESTAMP, KNOWN_AT])))

@@ -10,6 +10,7 @@ import msgspec
 
 from featurestore.graph.declared_sources import source_place
 from featurestore.graph.resolved import Column, ResolvedSource, WindowOf
+from featurestore.spec.source import RemovedRows
 
 STORED_FORMAT = 1
 """Part of every fingerprint: raise it when the layout of tiles or stored rows changes, and tables are built anew."""
@@ -23,9 +24,18 @@ def fingerprint(*parts: object) -> str:
 def source_identity(sources: Iterable[ResolvedSource]) -> list[object]:
     """What decides which rows a source yields and when they count as known."""
     return [
-        [source.name, *source_place(source), source.event_timestamp, source.known_at, _seconds(source.delay)]
+        [source.name, *source_place(source), *_times(source), *_kept(source)]
         for source in sorted(sources, key=lambda source: source.name)
     ]
+
+
+def _times(source: ResolvedSource) -> list[object]:
+    return [source.event_timestamp, source.known_at, _seconds(source.delay)]
+
+
+def _kept(source: ResolvedSource) -> list[object]:
+    """Rows that are kept as they were known are other rows. Whether gone ones stay decides nothing about the others."""
+    return ["keep"] if source.removed_rows is RemovedRows.KEEP else []
 
 
 def key_identity(keys: Iterable[Column]) -> list[object]:

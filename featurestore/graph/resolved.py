@@ -161,6 +161,14 @@ class ResolvedView:
     upstreams: tuple[ResolvedView, ...] = ()
     """The views that the query reads as it reads sources: their stored rows, known to others after their publish delay.
     Whole, so that the tables that are needed are known however the definitions change later."""
+    source_delay: timedelta | None = None
+    """Of a view that keeps removed rows: how long after it happened a source's row is known; None where each says that
+    itself."""
+
+    @property
+    def keeps_removed(self) -> bool:
+        """Whether its rows stay as they were known, whatever becomes of the sources' rows."""
+        return any(source.removed_rows is RemovedRows.KEEP for source in self.sources)
 
     @property
     def table(self) -> str:

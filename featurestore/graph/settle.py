@@ -32,6 +32,7 @@ from featurestore.graph.upstream_view import UpstreamView
 from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT, WrittenFeature
 from featurestore.spec.aggregate import Function
 from featurestore.spec.dtypes import MOST_DIGITS, OFFERED, Decimal, DType, Kind, List
+from featurestore.spec.source import RemovedRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,8 @@ def _view(draft: DraftView, schema: pa.Schema, all_sources: Mapping[str, Resolve
         for feature in draft.written.features
     )
     query = draft.query.canonical()
+    # Rows that are kept are known when they were captured, so each says itself when.
+    keeps = any(source.removed_rows is RemovedRows.KEEP for source in sources)
     identity = fingerprint(
         "view",
         query,
@@ -105,12 +108,13 @@ def _view(draft: DraftView, schema: pa.Schema, all_sources: Mapping[str, Resolve
         ),
         ttl=view.ttl,
         publish_delay=view.publish_delay,
-        delay=draft.written.delay,
+        delay=None if keeps else draft.written.delay,
         description=view.description,
         owner=view.owner,
         tags=view.tags,
         lateness=view.lateness,
         upstreams=upstreams,
+        source_delay=draft.written.delay if keeps else None,
     )
 
 

@@ -28,7 +28,7 @@ from featurestore.graph.sql_text import (
     parse_query,
     quoting_hint,
 )
-from featurestore.graph.upstream_view import Readable, UpstreamView
+from featurestore.graph.upstream_view import Readable, UpstreamView, kept_problems
 from featurestore.spec.aggregate import Aggregate, Feature, Function
 from featurestore.spec.feature_view import FeatureView
 from featurestore.spec.names import is_name
@@ -128,6 +128,7 @@ def view_problems(
         if isinstance(upstream := sources.get(name), UpstreamView) and upstream.is_windowed:
             what = f"view '{view.name}' reads view '{name}', which is windowed and can not be read by another view yet"
             yield Problem(view.declared_at, what, "read its source")
+    yield from kept_problems(view, written.sources)
     for source in written.sources:
         yield from _source_time_problems(source, schemas[source.name])
     yield from _known_at_problems(view, written)

@@ -23,8 +23,10 @@ from featurestore.compiler.stored_rows import EVENT_DAY, stored_rows
 from featurestore.errors import KnownatError, SourceDrifted, SourceError
 from featurestore.graph.resolved import ResolvedView
 from featurestore.intervals import DAY, Interval, IntervalSet, ceil_to, floor_to
+from featurestore.operations.computed_days import ComputedDays
 from featurestore.operations.drift import all_of_them, read_sources
-from featurestore.operations.hold_rows import ComputedDays, counts_days, with_held_rows
+from featurestore.operations.hold_rows import counts_days, with_held_rows
+from featurestore.operations.keep_rows import with_kept_rows
 from featurestore.operations.open_table import record_commits, version_to_replace
 from featurestore.operations.replace_days import Replacement, replace_days
 from featurestore.operations.sides import OfflineSide
@@ -136,10 +138,13 @@ class _Commits:
 
     def computed(self, chunk: Chunk, based_on: int) -> _Computed:
         """The chunk's files, with the rows that stay although they are gone from their sources."""
-        computed = _computed(chunk, self._offline, based_on)
-        if self._accept_removed:
+        computed, offline, accept = _computed(chunk, self._offline, based_on), self._offline, self._accept_removed
+        if chunk.view.keeps_removed:
+            at = max(self._now, offline.clock())
+            return replace(computed, days=with_kept_rows(computed.days, offline, at=at, accept_lost=accept))
+        if accept:
             return computed
-        return replace(computed, days=with_held_rows(computed.days, self._offline))
+        return replace(computed, days=with_held_rows(computed.days, offline))
 
     def commit(self, computed: _Computed) -> ChunkFilled:
         view, interval, days = computed.chunk.view, computed.chunk.interval, computed.days

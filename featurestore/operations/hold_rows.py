@@ -6,42 +6,26 @@ table holds, so a fill that is repeated after a crash, or because something else
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
-from itertools import compress
-from pathlib import Path
 
 from featurestore.compiler.held_rows import gone_rows_of_days, needs_day_counts, rows_with_gone
 from featurestore.compiler.late_rows import ROWS
 from featurestore.compiler.row_wise import takes_rows_alone
 from featurestore.compiler.stored_rows import EVENT_DAY
-from featurestore.errors import DatasetGone, QueryError
+from featurestore.errors import QueryError
 from featurestore.graph.resolved import ResolvedSource, ResolvedView, SourceKind
 from featurestore.intervals import DAY, Interval, IntervalSet, split_days
-from featurestore.operations.open_table import files_at
+from featurestore.operations.computed_days import ComputedDays, chosen_files, relation_of, stored_files, undamaged
 from featurestore.operations.sides import OfflineSide
 from featurestore.operations.source_parts import part_changes
 from featurestore.plan.stages import HeldRows
-from featurestore.ports.engine import DataFile, ParquetFiles, Query
+from featurestore.ports.engine import ParquetFiles, Query
 from featurestore.ports.state import Coverage, DayRows, FilledPart, HeldDay, Holding
 from featurestore.spec.source import RemovedRows
 
 _STORED, _COMPUTED = "stored_rows", "computed_rows"
-
-
-@dataclass(frozen=True, slots=True)
-class ComputedDays:
-    """What a fill has computed for some days, and from what: `files` hold all their rows. `day_rows`: the sources' rows
-    on each of them, where those are counted. `based_on`: the table's version before anybody looked at the sources."""
-
-    view: ResolvedView
-    interval: Interval
-    based_on: int
-    files: tuple[DataFile, ...]
-    parts: tuple[FilledPart, ...]
-    day_rows: tuple[DayRows, ...] | None = None
-    held: tuple[HeldDay, ...] = ()
 
 
 def holds_removed(source: ResolvedSource) -> bool:
@@ -60,16 +44,15 @@ def with_held_rows(computed: ComputedDays, offline: OfflineSide) -> ComputedDays
     stay."""
     if not any(map(holds_removed, computed.view.sources)):
         return computed
-    if not (stored := tuple(_stored_files(computed, offline))):
+    if not (stored := stored_files(computed, offline)).paths:
         return computed
     filled = _filled(offline.coverage.coverage(computed.view.table), computed.interval)
     if not (sources := _holding_sources(computed.view, filled, computed.parts)):
         return computed
     fewer = _fewer_days(filled, computed)
-    for files in stored:
-        if (gone := _gone(computed, files, fewer, offline)).by_day:
-            computed = _completed(computed, gone, sources, offline)
-    return _counting_held(computed, filled)
+    if not (gone := _gone(computed, stored, fewer, offline)).by_day:
+        return computed
+    return _counting_held(_completed(computed, gone, sources, offline), filled)
 
 
 def held_rows(view: ResolvedView, coverage: Coverage) -> HeldRows | None:
@@ -131,21 +114,6 @@ def _fewer_days(filled: Sequence[Holding], computed: ComputedDays) -> frozenset[
     return frozenset(day for day in days if now.get(day, 0) < before.get(day, 0))
 
 
-def _stored_files(computed: ComputedDays, offline: OfflineSide) -> Iterator[ParquetFiles]:
-    """What the table holds for the days: all at once, or day by day where files are missing, which are of no use."""
-    view, based_on = computed.view, computed.based_on
-    try:
-        found = [offline.tables.snapshot(view.table, version=based_on, days=computed.interval).files]
-    except DatasetGone:
-        found = []
-        for day in split_days(computed.interval, 1):
-            try:
-                found.append(offline.tables.snapshot(view.table, version=based_on, days=day).files)
-            except DatasetGone:  # filling the day again is what mends it
-                continue
-    yield from (files for files in found if files.paths)
-
-
 @dataclass(frozen=True, slots=True)
 class _Gone:
     """Rows of stored files that are gone, and how many of them each day has."""
@@ -165,7 +133,7 @@ def _gone(computed: ComputedDays, stored: ParquetFiles, fewer: frozenset[date], 
         found, suspected = None, list(stored.partitions)
     if found is not None and not suspected:
         return found
-    whole = _undamaged(computed, stored, suspected, offline)
+    whole = undamaged(computed, stored, suspected, offline)
     if found is not None and whole == stored:
         return found
     return _counted(computed, _Gone(whole, {}, fewer), offline)
@@ -174,7 +142,7 @@ def _gone(computed: ComputedDays, stored: ParquetFiles, fewer: frozenset[date], 
 def _counted(computed: ComputedDays, gone: _Gone, offline: OfflineSide) -> _Gone:
     view, fewer = computed.view, sorted(gone.fewer)
     counted = gone_rows_of_days(view, computed.interval, stored=_STORED, computed=_COMPUTED, fewer=fewer)
-    relations = {_STORED: gone.stored, _COMPUTED: _files(computed, computed.files, gone.stored, offline)}
+    relations = {_STORED: gone.stored, _COMPUTED: relation_of(computed, computed.files, gone.stored, offline)}
     with offline.engine.stream(Query(counted, relations)) as rows:
         by_day = {row[EVENT_DAY]: row[ROWS] for row in rows.read_all().to_pylist()}
     return replace(gone, by_day=by_day)
@@ -185,58 +153,25 @@ def _completed(computed: ComputedDays, gone: _Gone, sources: tuple[str, ...], of
     view, days = computed.view, {day.isoformat() for day in gone.by_day}
     staying = tuple(file for file in computed.files if file.partition not in days)
     replaced = tuple(file for file in computed.files if file.partition in days)
-    stored = _only(gone.stored, [day in days for day in gone.stored.partitions])
+    stored = chosen_files(gone.stored, [day in days for day in gone.stored.partitions])
     query = rows_with_gone(view, computed.interval, stored=_STORED, computed=_COMPUTED, fewer=sorted(gone.fewer))
-    relations = {_STORED: stored, _COMPUTED: _files(computed, replaced, stored, offline)}
+    relations = {_STORED: stored, _COMPUTED: relation_of(computed, replaced, stored, offline)}
     folder = offline.tables.staging_folder(view.table)
     written = offline.engine.write(Query(query, relations), folder, partition_by=EVENT_DAY)
     offline.ledger.files.remove(view.table, [file.path for file in replaced])
     held = tuple(HeldDay(day, rows, sources) for day, rows in sorted(gone.by_day.items()))
-    return replace(computed, files=(*staying, *written), held=(*computed.held, *held))
+    return replace(computed, files=(*staying, *written), held=held)
 
 
 def _counting_held(computed: ComputedDays, filled: Sequence[Holding]) -> ComputedDays:
     """Days whose rows stayed count as many rows as before: else the next fill would find none missing."""
-    if computed.day_rows is None or not computed.held:
+    if computed.day_rows is None:
         return computed
     held = {one.day for one in computed.held}
     before = {one.day: one.rows for piece in filled for one in piece.fill.day_rows or () if one.day in held}
     now = {one.day: one.rows for one in computed.day_rows}
     rows = {**now, **{day: max(count, now.get(day, 0)) for day, count in before.items()}}
     return replace(computed, day_rows=tuple(DayRows(day, count) for day, count in sorted(rows.items())))
-
-
-def _files(
-    computed: ComputedDays, files: Sequence[DataFile], stored: ParquetFiles, offline: OfflineSide
-) -> ParquetFiles:
-    folder = Path(offline.tables.staging_folder(computed.view.table))
-    return ParquetFiles(
-        tuple(str(folder / file.path) for file in files), stored.schema, tuple(file.partition for file in files)
-    )
-
-
-def _undamaged(
-    computed: ComputedDays, stored: ParquetFiles, days: Collection[str], offline: OfflineSide
-) -> ParquetFiles:
-    """The stored files, without those of the days that have other bytes than were written."""
-    table, ledger = computed.view.table, offline.ledger
-    recorded = {_name(file.path): file for file in files_at(table, computed.based_on, ledger)}
-
-    def is_whole(path: str, day: str) -> bool:
-        file = recorded.get(_name(path)) if day in days else None
-        return file is None or file.sha256 in (None, ledger.files.digest(table, file.path))
-
-    return _only(stored, list(map(is_whole, stored.paths, stored.partitions)))
-
-
-def _only(files: ParquetFiles, chosen: Sequence[bool]) -> ParquetFiles:
-    paths, partitions = (tuple(compress(values, chosen)) for values in (files.paths, files.partitions))
-    return replace(files, paths=paths, partitions=partitions)
-
-
-def _name(path: str) -> tuple[str, str]:
-    """A file's folder and name: the files of one chunk have one name in the folders of different days."""
-    return Path(path).parent.name, Path(path).name
 
 
 def _day(day: date) -> Interval:

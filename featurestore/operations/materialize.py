@@ -21,6 +21,7 @@ from featurestore.intervals import Interval, show_moment
 from featurestore.operations.open_table import open_table
 from featurestore.operations.reach import answers_until
 from featurestore.operations.sides import OfflineSide, OnlineSide
+from featurestore.operations.took_back import took_back
 from featurestore.ports.engine import ParquetFiles, Query
 from featurestore.ports.online_store import Filled, FillRequest, OnlineTable, TableRead
 from featurestore.ports.publications import Publication
@@ -73,6 +74,8 @@ def materialize(
     is_whole = filled is None or filled.keeps_for(view.ttl)
     since = None if request.full or not is_whole else _resume_from(view, last, marker, coverage)
     if since is not None and last is not None and _lost_rows(view, last.version, coverage, offline):
+        since = None
+    if since is not None and last is not None and took_back(view, until, (last, coverage), offline):
         since = None
     # Only rows that were pushed are in a table before it is filled so far: they are online as soon as they are visible.
     as_of = max(until, now) if takes_pushes(view) and request.until >= now else until

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from featurestore.intervals import EPOCH
 from featurestore.ports.commits import CommitState
 from featurestore.ports.engine import Engine
 from featurestore.ports.joins import PointInTimeJoin
@@ -40,6 +41,8 @@ class OfflineSide:
     """How many chunks of a backfill may be computed at once."""
     claim: Callable[[], None] = field(default=lambda: None)
     """Called before anything is written. Raises ProjectsMixed when the state or a folder is another project's."""
+    clock: Callable[[], datetime] = field(default=lambda: EPOCH)
+    """Read when sources have been read, and never believed to be before `now`, which is when the operation began."""
 
 
 @dataclass(frozen=True, slots=True)

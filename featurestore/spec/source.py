@@ -25,6 +25,8 @@ class RemovedRows(Enum):
     """Nobody knows: the stored rows stay, and whoever fills the view is told."""
     FOLLOW = "follow"
     """The source is the truth: what is gone from it was never there."""
+    KEEP = "keep"
+    """What was known stays known as it was then. A row is another, or gone, from when that was seen."""
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -33,8 +35,8 @@ class DatedRows:
 
     `event_timestamp` names the column that says when a row happened (UTC; a naive timestamp is read as UTC).
     `known_at` names the column that says when the system could know it; without one, a row is known `delay` after it
-    happened. `removed_rows` says what it means when rows that were stored are gone: "hold" (they stay, and it is told)
-    or "follow" (they go).
+    happened. `removed_rows` says what it means when rows that were stored are gone: "hold" (they stay, and it is told),
+    "follow" (they go) or "keep" (they count until it was seen, and what is updated counts as it was until then).
     """
 
     name: str
@@ -269,7 +271,7 @@ def _removed_rows(source: str, value: object) -> RemovedRows:
         return value
     if value not in [one.value for one in RemovedRows]:
         raise InvalidDeclaration(
-            f"{declaration_site()}: removed_rows of source '{source}' is 'hold' or 'follow', got {value!r}"
+            f"{declaration_site()}: removed_rows of source '{source}' is 'hold', 'follow' or 'keep', got {value!r}"
         )
     return RemovedRows(value)
 

@@ -8,24 +8,28 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlglot import exp
 
 from featurestore.compiler.arrived_rows import rewritten_rows, settled_rows
+from featurestore.compiler.held_rows import rows_with_gone
+from featurestore.compiler.kept_rows import Capture, kept_rows
 from featurestore.compiler.newest import changed_keys, newest_rows
 from featurestore.compiler.on_demand import on_demand_rows
+from featurestore.compiler.standing_rows import taken_back
 from featurestore.compiler.stored_rows import rejected_rows, stored_rows
 from featurestore.graph.resolved import FeatureSet, Graph, ResolvedView
 from featurestore.graph.selection import referenced_features
-from featurestore.intervals import Interval
+from featurestore.intervals import DAY, Interval, IntervalSet
 from featurestore.spec.aggregate import Aggregate, Feature, percentile
 from featurestore.spec.dtypes import DType
 from featurestore.spec.feature_service import FeatureService
 from featurestore.spec.feature_view import FeatureView
 from featurestore.spec.on_demand import OnDemandFeature
+from featurestore.spec.source import RemovedRows
 from tests.unit.graph.resolving import aircraft, flights, resolve
 
 HERE = Path(__file__).parent
@@ -79,6 +83,16 @@ def view(name: str) -> ResolvedView:
     return GRAPH.view(name)
 
 
+def keeping(name: str) -> ResolvedView:
+    """The same over sources that keep rows, which say themselves when they were known or are known an hour later."""
+    one = view(name)
+    sources = tuple(replace(source, removed_rows=RemovedRows.KEEP) for source in one.sources)
+    return replace(one, sources=sources, source_delay=timedelta(hours=1))
+
+
+CAPTURE = Capture(Interval(MARCH, APRIL), APRIL, IntervalSet((Interval(MARCH, MARCH + 20 * DAY),)))
+
+
 def features(*references: str) -> FeatureSet:
     return referenced_features(GRAPH, references)
 
@@ -95,6 +109,15 @@ QUERIES: dict[str, Callable[[], exp.Query]] = {
     "changed_keys_of_windows": lambda: changed_keys(view("windows"), resuming=True, rows="windows@0"),
     "settled_rows": lambda: settled_rows(view("rows"), arrived="pushed", stored="filled"),
     "rewritten_rows": lambda: rewritten_rows(view("rows"), stored="held", arrived="added"),
+    "rows_with_gone_ones": lambda: rows_with_gone(
+        view("rows"), Interval(MARCH, APRIL), stored="held", computed="filled"
+    ),
+    "tiles_with_gone_ones": lambda: rows_with_gone(
+        view("windows"), Interval(MARCH, APRIL), stored="held", computed="filled", fewer=[MARCH.date()]
+    ),
+    "kept_rows": lambda: kept_rows(keeping("rows"), CAPTURE, stored="held", computed="filled"),
+    "newest_rows_of_kept_ones": lambda: newest_rows(keeping("rows"), resuming=True, rows="rows@0"),
+    "rows_taken_back": lambda: taken_back(keeping("rows"), rows="rows@0"),
     "stored_rows_of_every_aggregate": lambda: stored_rows(view("aggregates"), Interval(MARCH, APRIL)),
 }
 

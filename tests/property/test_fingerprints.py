@@ -131,6 +131,7 @@ def test_what_is_only_written_differently_has_the_same_fingerprints(
         pytest.param(row_level(), row_level(source(event_timestamp="seen")), id="event timestamp"),
         pytest.param(row_level(), row_level(source(known_at="seen")), id="known timestamp"),
         pytest.param(row_level(), row_level(source(delay="1h")), id="delay"),
+        pytest.param(row_level(), row_level(source(removed_rows="keep")), id="that removed rows are kept"),
         pytest.param(row_level(), row_level(publish_delay="1h"), id="publish delay"),
         pytest.param(windowed(), windowed(features=aggregates(expression="a + 1")), id="aggregated expression"),
         pytest.param(windowed(), windowed(features=aggregates(where="n > 1")), id="filter"),

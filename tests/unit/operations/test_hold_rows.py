@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,97 +13,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from featurestore.adapters.duckdb_engine import DuckDBEngine
-from featurestore.graph.resolved import ResolvedView
 from featurestore.intervals import DAY, Interval
-from featurestore.operations.fill_chunks import ChunkFilled
 from featurestore.operations.fill_views import FillRequest, fill_views
 from featurestore.operations.hold_rows import held_rows
 from featurestore.plan.stages import HeldRows
 from featurestore.ports.state import Coverage, CoverageState, FilledInterval
 from featurestore.spec.aggregate import Aggregate, last_n, percentile
-from featurestore.spec.declarations import Declaration
-from featurestore.spec.dtypes import DType
-from featurestore.spec.entity import Entity
 from featurestore.spec.feature_view import FeatureView
 from featurestore.spec.source import ParquetSource
-from tests.property.project import SmallProject, open_small_project
+from tests.changing_shop import HOUR, MOMENT, NOW, START, THING, Shop, source, view
+from tests.property.project import open_small_project
 
-START = datetime(2024, 3, 1, tzinfo=UTC)
-NOW = START + 5 * DAY
-HOUR = timedelta(hours=1)
-MOMENT = pa.timestamp("us", tz="UTC")
-THING = Entity("thing", join_keys={"k": DType.STRING})
 SIZES = ParquetSource("sizes", path="sizes.parquet", event_timestamp="since", removed_rows="follow")
-
-Rows = list[tuple[str, int, float | None]]
-"""Key, hours after the start, value."""
-
-
-SOURCES = {
-    removed_rows: ParquetSource("rows", path="rows/*.parquet", event_timestamp="at", removed_rows=removed_rows)
-    for removed_rows in ("hold", "follow")
-}
-
-
-def source(removed_rows: str = "hold") -> ParquetSource:
-    return SOURCES[removed_rows]
-
-
-def view(removed_rows: str = "hold", **written: Any) -> FeatureView:
-    if "sql" not in written:
-        written["source"] = source(removed_rows)
-    return FeatureView("view", entity=THING, **written)
-
-
-@dataclass
-class Shop:
-    """A project of one view, and what happens to its source."""
-
-    project: SmallProject
-    declared: tuple[Declaration, ...] = ()
-
-    def write(self, name: str, rows: Rows) -> None:
-        keys, hours, values = zip(*rows, strict=True) if rows else ((), (), ())
-        columns = {
-            "k": pa.array(keys, pa.string()),
-            "at": pa.array([START + hour * HOUR for hour in hours], MOMENT),
-            "x": pa.array(values, pa.float64()),
-        }
-        self.project.write(f"rows/{name}.parquet", pa.table(columns))
-
-    def write_sizes(self, sizes: dict[str, float]) -> None:
-        columns = {"k": list(sizes), "since": pa.array([START] * len(sizes), MOMENT), "size": list(sizes.values())}
-        self.project.write("sizes.parquet", pa.table(columns))
-
-    def remove(self, name: str) -> None:
-        (self.project.data / f"rows/{name}.parquet").unlink()
-
-    def apply(self, *declared: Declaration) -> None:
-        self.declared = declared
-        self.project.apply(*declared, now=NOW)
-
-    def fill(self, **asked: Any) -> list[ChunkFilled]:
-        return list(fill_views(FillRequest(self.project.graph.views, **asked), self.project.offline, now=NOW))
-
-    @property
-    def view(self) -> ResolvedView:
-        return self.project.graph.view("view")
-
-    @property
-    def held(self) -> HeldRows | None:
-        return held_rows(self.view, self.project.offline.coverage.coverage(self.view.table))
-
-    def trained(self, *asked: tuple[str, int], feature: str = "x") -> list[object]:
-        spine = pa.table({"k": [key for key, _ in asked], "at": [START + hour * HOUR for _, hour in asked]})
-        spine = spine.set_column(1, "at", spine["at"].cast(MOMENT))
-        found = self.project.training_set(spine, self.project.features("view:*"), now=NOW)
-        values: list[object] = found[f"view__{feature}"].to_pylist()
-        return values
-
-    def online(self, *keys: str) -> list[tuple[object, ...]]:
-        self.project.materialize(NOW)
-        answer = self.project.lookup(self.project.features("view:*"), [{"k": key} for key in keys], NOW)
-        return list(zip(*(column.values for column in answer.columns), strict=True))
 
 
 @pytest.fixture

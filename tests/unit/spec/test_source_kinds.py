@@ -42,7 +42,7 @@ def frame(**changes: Any) -> Source:
         (lambda: parquet(partitions={"day": "date"}), "column 'day' needs a type such as Float64"),
         (lambda: parquet(partitions=["day"]), "partitions of source 's' is a mapping"),
         (lambda: parquet(known_at="seen", delay="1h"), "has known_at and delay"),
-        (lambda: parquet(removed_rows="drop"), "removed_rows of source 's' is 'hold' or 'follow', got 'drop'"),
+        (lambda: parquet(removed_rows="drop"), "removed_rows of source 's' is 'hold', 'follow' or 'keep', got 'drop'"),
         (lambda: sql(table="a", removed_rows=None), "removed_rows of source 's' is"),
         (lambda: text(header=False), "has no header, so it needs columns="),
         (lambda: text(delimiter=""), "delimiter is one character"),
