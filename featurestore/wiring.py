@@ -33,6 +33,7 @@ from featurestore.adapters.redis_cluster_online import AsyncRedisClusterReader, 
 from featurestore.adapters.redis_online import AsyncRedisReader, RedisOnlineStore
 from featurestore.adapters.redis_stream import Membership, Pace, RedisStream
 from featurestore.adapters.s3_storage import S3Storage
+from featurestore.adapters.sealed_delta import SealedTables
 from featurestore.adapters.source_files import SourceFiles
 from featurestore.adapters.source_kinds import SourceKinds
 from featurestore.adapters.sql_commits import SqlCommits
@@ -93,7 +94,12 @@ class FeatureStore:
     @property
     def premises(self) -> Premises:
         """What verifying and collecting garbage look at."""
-        return Premises(self.project, self.offline, self.online, self.archive, self.upkeep)
+        folders = self.settings.path(self.settings.offline.frames), self.settings.path(self.settings.serving_log.path)
+        kept_rows = (
+            SealedTables(folders[0], "the rows pushed to", keeps_log=True),
+            SealedTables(folders[1], "the serving log", keeps_log=False),
+        )
+        return Premises(self.project, self.offline, self.online, self.archive, self.upkeep, kept_rows)
 
 
 def check_folders(settings: Settings) -> None:

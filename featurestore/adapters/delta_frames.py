@@ -24,6 +24,7 @@ from featurestore.adapters.addresses import table_address
 from featurestore.adapters.delta_source import DatedTable, table_snapshot
 from featurestore.adapters.durable import sync, sync_entry
 from featurestore.adapters.event_times import as_moment
+from featurestore.adapters.sealed_delta import empty_entry, link, write_sealed
 from featurestore.adapters.turns import turn
 from featurestore.errors import ConcurrentChange, InvalidRequest, SourceError
 from featurestore.graph.arrow_types import arrow_type
@@ -130,11 +131,17 @@ class DeltaFrames:
         from deltalake.exceptions import DeltaError, TableNotFoundError
 
         try:
-            return DeltaTable(table_address(self._path(source)))
+            table = DeltaTable(table_address(self._path(source)))
         except TableNotFoundError:
             return None
         except DeltaError as error:
             raise SourceError(f"source '{source.name}': its pushed rows can not be read: {error}") from error
+        if (lost := empty_entry(self._path(source), int(table.version()))) is not None:
+            raise SourceError(
+                f"source '{source.name}': the log entry of version {lost} of its pushed rows is empty: rows are gone. "
+                "Nothing was read or appended. Put the entry back from a backup; `knownat verify` says more."
+            )
+        return table
 
     def _path(self, source: FrameSource) -> Path:
         return self._folder / source.name
@@ -176,13 +183,7 @@ def _file_prefix(key: str) -> str:
 
 def written(folder: Path, rows: pa.Table, prefix: str) -> Path:
     """A new file of the rows, synced."""
-    import pyarrow.parquet as pq
-
-    file = folder / f"{prefix}{uuid4().hex}.parquet"
-    pq.write_table(rows, file, compression="zstd")
-    sync(file)
-    sync(folder)
-    return file
+    return write_sealed(folder, rows, f"{prefix}{uuid4().hex}")
 
 
 def committed(table: DeltaTable, file: Path, commit: FrameCommit) -> int | None:
@@ -196,9 +197,8 @@ def committed(table: DeltaTable, file: Path, commit: FrameCommit) -> int | None:
         path=file.name, size=file.stat().st_size, partition_values={}, modification_time=now, data_change=True,
         stats=json.dumps(_statistics(commit.source, commit.rows)),
     )  # fmt: skip
-    properties = CommitProperties(
-        custom_metadata=dict(commit.metadata), app_transactions=[commit.transaction], max_commit_retries=0
-    )
+    told = {**commit.metadata, **link(file.parent, table)}
+    properties = CommitProperties(custom_metadata=told, app_transactions=[commit.transaction], max_commit_retries=0)
     try:
         table.create_write_transaction([action], "append", table.schema(), commit_properties=properties)
     except CommitFailedError:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,15 @@ AMENDMENT = "knownat.amendment"
 """The application transaction of commits that no fill made."""
 _ENTRY = re.compile(r"(\d{20})\.json")
 _REMEDY = "Run `knownat verify`: it says what is touched, and how to mend it."
+
+
+@dataclass(frozen=True, slots=True)
+class EntryChanges:
+    """The files that a log entry adds and removes. `is_amendment`: no fill made it."""
+
+    added: tuple[AddedFile, ...]
+    removed: tuple[str, ...]
+    is_amendment: bool
 
 
 class DeltaLog:
@@ -45,15 +55,10 @@ class DeltaLog:
     def change(self, table: str, version: int) -> TableChange:
         entry = self.entry(table, version)
         content = b"" if entry is None else entry.content
-        try:
-            text = content.decode()
-            actions = [json.loads(line) for line in text.splitlines()]
-            added, removed = tuple(_added(actions)), tuple(_removed(actions))
-        except (ValueError, KeyError, TypeError) as error:
-            raise _not_whole(table, version, content) from error
-        if not actions:  # no commit is without any
+        changes = changes_of(content)
+        if changes is None:
             raise _not_whole(table, version, content)
-        return TableChange(version, text, added, removed, is_amendment=any(map(_amends, actions)))
+        return TableChange(version, content.decode(), changes.added, changes.removed, changes.is_amendment)
 
     def restore(self, table: str, version: int, content: str) -> None:
         file = self._file(table, version)
@@ -73,6 +78,18 @@ class DeltaLog:
 
     def _file(self, table: str, version: int) -> Path:
         return table_folder(self._folder, table) / LOG_FOLDER / f"{version:020d}.json"
+
+
+def changes_of(content: bytes) -> EntryChanges | None:
+    """What a log entry of these bytes changes; None where they are no whole one."""
+    try:
+        actions = [json.loads(line) for line in content.decode().splitlines()]
+        added, removed = tuple(_added(actions)), tuple(_removed(actions))
+    except (ValueError, KeyError, TypeError):
+        return None
+    if not actions:  # no commit is without any
+        return None
+    return EntryChanges(added, removed, is_amendment=any(map(_amends, actions)))
 
 
 def table_folder(folder: Path, table: str) -> Path:

@@ -20,7 +20,6 @@ from uuid import uuid4
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
@@ -30,6 +29,7 @@ from featurestore.adapters.delta_errors import delta_reason
 from featurestore.adapters.delta_log import LOG_FOLDER
 from featurestore.adapters.durable import sync
 from featurestore.adapters.logged_rows import query_condition
+from featurestore.adapters.sealed_delta import write_sealed
 from featurestore.adapters.stored_types import read, written
 from featurestore.errors import StoreCorrupted, StoreUnavailable
 from featurestore.graph.resolved import FeatureSet
@@ -136,14 +136,7 @@ def _written(path: Path, day: str, rows: pa.Table) -> AddAction:
     if not folder.is_dir():
         folder.mkdir(exist_ok=True)
         sync(path)
-    file = folder / f"{uuid4().hex}.parquet"
-    try:
-        pq.write_table(rows, file, compression="zstd")
-        sync(file)
-        sync(folder)
-    except OSError:
-        file.unlink(missing_ok=True)  # on a full disk, its space is what others need
-        raise
+    file = write_sealed(folder, rows, uuid4().hex)
     return AddAction(
         path=f"{day}/{file.name}", size=file.stat().st_size, partition_values={DAY: day},
         modification_time=int(time() * 1000),  # as Delta's log wants it said, for people who read the log

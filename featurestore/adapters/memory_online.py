@@ -6,7 +6,8 @@ It keeps the same bytes as the stores on disk and in Redis, so that what works h
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
@@ -60,6 +61,9 @@ class MemoryOnlineStore:
             keys = sorted(self._tables.get(codec.identity, _Content()).rows)
         wanted = min(count, len(keys))
         return [codec.decode_key(keys[position * len(keys) // wanted]) for position in range(wanted)]
+
+    def all_keys(self, table: OnlineTable) -> Iterator[Sequence[Key]]:
+        yield self.sample_keys(table, sys.maxsize)
 
     def begin(self, request: FillRequest) -> Fill:
         with self._lock:

@@ -85,6 +85,12 @@ class RedisClusterStore:
         mixed = [key for keys in zip_longest(*found) for key in keys if key is not None]
         return [self._layout.key_of(codec, key) for key in mixed[:count]]
 
+    def all_keys(self, table: OnlineTable) -> Iterator[Sequence[Key]]:
+        codec = self._layout.codec(table)
+        for node in self._masters():
+            for keys in self._scan(node, codec):
+                yield [self._layout.key_of(codec, key) for key in keys]
+
     def begin(self, request: FillRequest) -> Fill:
         self._client.forget_slots()
         expires = may_expire(request, self._eviction_policy())

@@ -86,6 +86,11 @@ class RedisOnlineStore:
                 break
         return [self._layout.key_of(codec, key) for key in list(sample)[:count]]
 
+    def all_keys(self, table: OnlineTable) -> Iterator[Sequence[Key]]:
+        codec = self._layout.codec(table)
+        for keys in self._scan(codec):
+            yield [self._layout.key_of(codec, key) for key in keys]
+
     def begin(self, request: FillRequest) -> Fill:
         policy = self._eviction_policy()
         refuse_eviction(self._address, policy)

@@ -66,6 +66,11 @@ _DROP_TABLE = "DELETE FROM filled_table WHERE identity = ?"
 _STORED_KEYS = """
     SELECT key FROM stored_row WHERE table_id = (SELECT id FROM filled_table WHERE identity = ?) ORDER BY key"""
 
+_NEXT_KEYS = """
+    SELECT key FROM stored_row WHERE table_id = (SELECT id FROM filled_table WHERE identity = ?) AND key > ?
+    ORDER BY key LIMIT ?"""
+_KEYS_AT_ONCE = 1_000
+
 
 class SqliteOnlineStore:
     """An OnlineStore in the file `path`, created with its folder when it is not there.
@@ -98,6 +103,16 @@ class SqliteOnlineStore:
             stored = [key for (key,) in cursor.execute(_STORED_KEYS, (codec.identity,))]
         wanted = min(count, len(stored))
         return [codec.decode_key(stored[position * len(stored) // wanted]) for position in range(wanted)]
+
+    def all_keys(self, table: OnlineTable) -> Iterator[Sequence[Key]]:
+        codec, last = self._codecs.of(table), b""
+        while True:
+            with self._transaction("BEGIN") as cursor:
+                stored = [key for (key,) in cursor.execute(_NEXT_KEYS, (codec.identity, last, _KEYS_AT_ONCE))]
+            if not stored:
+                return
+            yield [codec.decode_key(key) for key in stored]
+            last = stored[-1]
 
     def begin(self, request: FillRequest) -> Fill:
         identity = self._codecs.of(request.table).identity

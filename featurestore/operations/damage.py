@@ -16,7 +16,7 @@ class DamageKind(Enum):
     OBJECT = "object"
     """A spine, a result or an artifact."""
     ONLINE = "online"
-    """What the online store says of itself."""
+    """What the online store says of itself, and rows in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,3 +49,5 @@ class VerifyReport:
     digests_taken: int
     """Files that had no digest, as they were written before digests were kept, and have one now."""
     damages: tuple[Damage, ...]
+    online_rows: int = 0
+    """Rows of the online store that were read; 0 unless it was a deep look."""

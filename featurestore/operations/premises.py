@@ -9,6 +9,7 @@ from featurestore.operations.make_plan import Project
 from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.operations.training_set import Archive
 from featurestore.ports.commits import CommitUpkeep
+from featurestore.ports.kept_rows import KeptRows
 from featurestore.ports.object_usage import ObjectUsage
 from featurestore.ports.objects import ObjectShelf
 from featurestore.ports.state import Manifest
@@ -30,6 +31,8 @@ class Premises:
     online: OnlineSide
     archive: Archive
     upkeep: Upkeep
+    kept_rows: tuple[KeptRows, ...] = ()
+    """What state keeps no record of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 from featurestore.errors import StoreCorrupted, StoreUnavailable, TableDamaged
 from featurestore.graph.resolved import ResolvedView
@@ -16,12 +17,20 @@ from featurestore.operations.damage import Damage, DamageKind, VerifyReport
 from featurestore.operations.open_table import content_at
 from featurestore.operations.premises import Dependents, Premises, dependents
 from featurestore.operations.served_views import served_views
+from featurestore.operations.stored_rows import UnreadableRow, stored_rows
 from featurestore.operations.verify_table import Looked, TableVerifier
+from featurestore.ports.kept_rows import FileFault, FileLooked, LogFault
 from featurestore.ports.objects import StoredObject
-from featurestore.ports.online_store import OnlineTable, TableRead
+from featurestore.ports.online_store import Key, OnlineTable, TableRead
 
 _LOST_OBJECT = "Put it back from a backup; storing the same content again does it too."
 _MATERIALIZE = "`knownat materialize --full` writes every key again."
+_LOST_ENTRY = (
+    "Put the entry back from a backup. Without one, rows that were pushed under a key can be pushed again under it; "
+    "then run `knownat run --due`."
+)
+_LOST_ROWS = "Put the file back from a backup. The views that were filled from it hold its rows as they are."
+_KEYS_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +63,8 @@ def verify(premises: Premises, *, deep: bool = False) -> VerifyReport:
         damages += TableVerifier(table, premises, known, deep, looked).damages()
     needed = tuple(_needed_objects(premises, known))
     damages += _object_damages(needed, premises, looked, deep=deep)
-    damages += _online_damages(premises, known)
+    damages += _kept_damages(premises, looked, deep=deep)
+    damages += _online_damages(premises, known, looked, deep=deep)
     return VerifyReport(
         len(tables),
         looked.versions,
@@ -63,6 +73,7 @@ def verify(premises: Premises, *, deep: bool = False) -> VerifyReport:
         looked.hashed_bytes,
         looked.digests_taken,
         tuple(damages),
+        looked.online_rows,
     )
 
 
@@ -146,12 +157,35 @@ def _object_difference(one: _Needed, stored: StoredObject | None, premises: Prem
     return None
 
 
-def _online_damages(premises: Premises, known: Dependents) -> Iterator[Damage]:
+def _kept_damages(premises: Premises, looked: Looked, *, deep: bool) -> Iterator[Damage]:
+    """Of pushed rows and the serving log."""
+    for kept in premises.kept_rows:
+        for table in kept.tables():
+            for found in kept.look(table, deep=deep):
+                looked.files += not isinstance(found, LogFault)
+                match found:
+                    case FileLooked(read_bytes):
+                        looked.hashed_bytes += read_bytes
+                    case LogFault(version=version, expected=expected, found=instead):
+                        yield Damage(
+                            kind=DamageKind.LOG, what=f"{kept.name} '{table}'", version=version, expected=expected,
+                            found=instead, remedy=_LOST_ENTRY,
+                        )  # fmt: skip
+                    case FileFault(version=version, path=path, expected=expected, found=instead):
+                        yield Damage(
+                            kind=DamageKind.FILE, what=f"{kept.name} '{table}'", version=version, path=path,
+                            expected=expected, found=instead, remedy=_LOST_ROWS,
+                        )  # fmt: skip
+                    case _:
+                        assert_never(found)
+
+
+def _online_damages(premises: Premises, known: Dependents, looked: Looked, *, deep: bool) -> Iterator[Damage]:
     if premises.project.catalog.current() is None:
         return
     for view in served_views(premises.project):
         try:
-            found = _online_difference(view, premises)
+            found = _online_difference(view, premises) or (_damaged_rows(view, premises, looked) if deep else None)
         except (StoreUnavailable, StoreCorrupted) as error:
             yield Damage(
                 kind=DamageKind.ONLINE, what=view.table, expected="an answer", found=error.message, remedy=_MATERIALIZE
@@ -160,6 +194,26 @@ def _online_damages(premises: Premises, known: Dependents) -> Iterator[Damage]:
         if found is not None:
             models = known.models(known.datasets(view.table, lambda _: True))
             yield replace(found, models=models)
+
+
+def _damaged_rows(view: ResolvedView, premises: Premises, looked: Looked) -> Damage | None:
+    """Every row of the view's table is read."""
+    table, damaged, count = OnlineTable.of(view), list[Key](), 0
+    for keys in premises.online.store.all_keys(table):
+        rows = stored_rows(premises.online.store, table, keys).rows
+        count += len(rows)
+        damaged += [key for key, row in zip(keys, rows, strict=True) if isinstance(row, UnreadableRow)]
+    looked.online_rows += count
+    if not damaged:
+        return None
+    some = ", ".join(map(str, damaged[:_KEYS_SHOWN])) + (", …" if len(damaged) > _KEYS_SHOWN else "")
+    return Damage(
+        kind=DamageKind.ONLINE,
+        what=view.table,
+        expected=f"{count:,} rows as they were written",
+        found=f"{len(damaged):,} that are not, of {some}",
+        remedy=_MATERIALIZE,
+    )
 
 
 def _online_difference(view: ResolvedView, premises: Premises) -> Damage | None:

@@ -37,6 +37,7 @@ class Looked:
     files: int = 0
     hashed_bytes: int = 0
     digests_taken: int = 0
+    online_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -118,6 +118,10 @@ class OnlineReader(Protocol):
 
     def sample_keys(self, table: OnlineTable, count: int) -> list[Key]:
         """Up to `count` keys that are stored, all of them if there are no more than that."""
+        ...
+
+    def all_keys(self, table: OnlineTable) -> Iterator[Sequence[Key]]:
+        """Every key that is stored from the first call to the last, some at a time; one may come twice."""
         ...
 
 

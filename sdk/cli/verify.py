@@ -36,6 +36,8 @@ def verify(
 def _text(restored: list[Restored], report: VerifyReport) -> RenderableType:
     tables = f"{report.versions:,} versions of {report.tables:,} tables"
     looked = f"{tables}, {report.files:,} files and {report.objects:,} objects"
+    if report.online_rows:
+        looked = f"{tables}, {report.files:,} files, {report.objects:,} objects and {report.online_rows:,} online rows"
     how = f"{report.hashed_bytes:,} bytes read" if report.hashed_bytes else "sizes compared; --deep reads every byte"
     taken = f"{report.digests_taken:,} files had no digest and have one now." if report.digests_taken else None
     count = len(report.damages)

@@ -315,6 +315,15 @@ def test_a_sample_has_all_keys_of_a_small_table_and_as_many_as_asked_of_a_large_
     assert set(some) < set(everything)
 
 
+def test_all_keys_come_some_at_a_time(store: OnlineStore) -> None:
+    write(store, NUMBERED, rows_of(NUMBERED, [(number, NOON, NOON, "x") for number in range(2_500)]))
+
+    found = [key for keys in store.all_keys(NUMBERED) for key in keys]
+
+    assert sorted(set(found)) == [(number,) for number in range(2_500)]
+    assert list(store.all_keys(DELAYS)) in ([], [[]]) or not any(store.all_keys(DELAYS))
+
+
 def test_what_one_process_writes_another_reads(open_store: OpenStore) -> None:
     writer, reader = open_store(), open_store()
     write(writer, DELAYS, delays(("N1", NOON, NOON, 1.0)))

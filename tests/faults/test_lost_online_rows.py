@@ -22,7 +22,7 @@ class EmptiedAtFirst:
 
     def __init__(self, store: OnlineStore) -> None:
         self._store = store
-        self.read, self.sample_keys = store.read, store.sample_keys
+        self.read, self.sample_keys, self.all_keys = store.read, store.sample_keys, store.all_keys
         self.write, self.finish, self.drop = store.write, store.finish, store.drop
 
     def begin(self, request: FillRequest) -> Fill:

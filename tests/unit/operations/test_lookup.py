@@ -156,7 +156,7 @@ class LettingGo:
 
     def __init__(self, store: OnlineReader) -> None:
         self._store = store
-        self.sample_keys = store.sample_keys
+        self.sample_keys, self.all_keys = store.sample_keys, store.all_keys
 
     def read(self, reads: Sequence[TableRead]) -> list[TableRows]:
         return [
