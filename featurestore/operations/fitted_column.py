@@ -117,11 +117,13 @@ def _exact_floats(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray
 
 
 def _dates(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Days, and moments at which a day begins: frames of pandas have no days of their own."""
-    moments = _moments(values)
-    days = moments.cast(pa.date32())
-    if not days.cast(_MOMENT).equals(moments):
-        raise pa.ArrowInvalid("a time of day is no part of a date")
+    """Days, and moments at which a day begins where they are told: frames of pandas have no days of their own."""
+    _moments(values)  # sees to the years, which a cast to days does not
+    days = values.cast(pa.date32())
+    if pa.types.is_timestamp(values.type):
+        told = values if values.type.tz is None else pc.local_timestamp(values)
+        if not days.cast(told.type).equals(told):
+            raise pa.ArrowInvalid("a time of day is no part of a date")
     return days
 
 

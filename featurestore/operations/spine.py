@@ -5,10 +5,11 @@ from __future__ import annotations
 import pyarrow as pa
 
 from featurestore.errors import SpineError, suggestion
-from featurestore.graph.arrow_types import is_moment
+from featurestore.graph.arrow_types import arrow_type, is_moment
 from featurestore.graph.resolved import Column, FeatureSet
 from featurestore.operations.fitted_column import as_moments, converted, misfit, moment_misfit
 from featurestore.ports.joins import MOMENT
+from featurestore.spec.dtypes import DType, Kind
 
 
 def check_spine(spine: pa.Table, features: FeatureSet, *, timestamp: str, label: str | None) -> None:
@@ -49,9 +50,18 @@ def spine_relation(spine: pa.Table, features: FeatureSet, *, timestamp: str) -> 
     needed = {column.name: column for column in (*features.join_columns, *features.request_inputs)}
     arrays = [
         as_moments(spine[timestamp]),
-        *(converted(spine[column.name], column.dtype) for column in needed.values()),
+        *(_read(spine[column.name], column.dtype) for column in needed.values()),
     ]
     return pa.table(arrays, names=[MOMENT, *needed])
+
+
+def _read(values: pa.ChunkedArray, dtype: DType) -> pa.ChunkedArray:
+    """The values in our type. A spine that an earlier release kept may hold what is refused by now, such as a moment
+    for a day: it is read as it was then, so that its datasets can be rebuilt."""
+    try:
+        return converted(values, dtype)
+    except pa.ArrowException:
+        return as_moments(values) if dtype.kind is Kind.TIMESTAMP else values.cast(arrow_type(dtype), safe=True)
 
 
 def _timestamp_problems(spine: pa.Table, timestamp: str) -> list[str]:

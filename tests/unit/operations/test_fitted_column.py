@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -51,7 +51,8 @@ def told(values: pa.ChunkedArray, dtype: DType) -> str:
         (column(pa.array(["a", "b", "a"]).dictionary_encode()), DType.STRING, ["a", "b", "a"]),
         (column([date(2024, 3, 10)], pa.date64()), DType.DATE, [date(2024, 3, 10)]),
         (column([MIDNIGHT, None], MICROSECONDS), DType.DATE, [date(2024, 3, 10), None]),
-        (column([MIDNIGHT], pa.timestamp("s", "Asia/Tokyo")), DType.DATE, [date(2024, 3, 10)]),
+        (column([MIDNIGHT - timedelta(hours=9)], pa.timestamp("s", "Asia/Tokyo")), DType.DATE, [date(2024, 3, 10)]),
+        (column([-86_400 * 10**9], pa.timestamp("ns")), DType.DATE, [date(1969, 12, 31)]),
         (column([Decimal("1.500")]), dtypes.Decimal(4, 2), [Decimal("1.50")]),
         (column([Decimal("12E2")], pa.decimal128(4, -2)), dtypes.Decimal(6, 2), [Decimal("1200.00")]),
         (column([2**64 - 1], pa.uint64()), dtypes.Decimal(20), [Decimal(2**64 - 1)]),
@@ -92,6 +93,9 @@ def test_what_fits_is_the_same_value(values: pa.ChunkedArray, dtype: DType, expe
         (column(NOT_UTF8), DType.STRING, "does not fit string: row 1 has a string that is none"),
         (column(["2024-03-10"]), DType.DATE, "is string, and date is needed: convert it"),
         (column([MIDNIGHT, NOON], MICROSECONDS), DType.DATE, "does not fit date: row 1 has 2024-03-10T12:00:00+00:00"),
+        (column([MIDNIGHT], pa.timestamp("s", "Asia/Tokyo")), DType.DATE, "row 0 has 2024-03-10T09:00:00+09:00"),
+        (column([0], pa.timestamp("us", "Nowhere/Land")), DType.DATE, "does not fit date: row 0 has"),
+        (column([2**62], pa.timestamp("s")), DType.DATE, "does not fit date: row 0 has"),
         (column([1], pa.timestamp("us")), DType.DATE, "does not fit date: row 0 has 1970-01-01T00:00:00.000001"),
         (column(pa.array([1]).view(pa.date64())), DType.DATE, "does not fit date: row 0 has"),
         (column([4_000_000], pa.date32()), DType.DATE, "does not fit date: row 0 has"),

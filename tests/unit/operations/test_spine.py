@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -109,6 +110,14 @@ def test_text_is_a_key_in_whatever_form_it_comes(tail: pa.Array) -> None:
     check_spine(table, FEATURES, timestamp="at", label=None)
 
     assert spine_relation(table, FEATURES, timestamp="at")["tail"].to_pylist() == ["N1"]
+
+
+def test_a_spine_that_an_earlier_release_kept_is_read_as_it_was_then() -> None:
+    """Its datasets are rebuilt to the same bytes, though nobody could pull them by now."""
+    table = spine(minutes=[1e308])
+    assert "'minutes' does not fit float32" in problems(table)
+
+    assert spine_relation(table, FEATURES, timestamp="at")["minutes"].to_pylist() == [math.inf]
 
 
 def test_a_column_of_nulls_is_a_key_that_matches_nothing() -> None:
