@@ -13,7 +13,8 @@ KnownatError
 ├── SourceError                 a source's files are missing or do not fit its declaration
 ├── SourceDrifted               a source has other columns or types than the views over it were made with
 ├── QueryError                  the engine refused a compiled query
-│   └── EngineTimeout           it had not understood one when its time was up
+│   ├── EngineTimeout           it had not understood one when its time was up
+│   └── ValueRefused            it came upon a value of the rows that it can not compute with or store
 ├── NotApplied                  nothing has been applied yet, or a view is not whole yet
 ├── NotMaterialized             a view is not in the online store, or the store lost it
 ├── NothingLogged               the serving log has no such answers
@@ -190,6 +191,10 @@ class EngineTimeout(QueryError):
             f"The engine had not understood it after {seconds:g} seconds. Look for a constant that takes as long to "
             f"compute, or for a query that grows with each of its parts.{rest}"
         )
+
+
+class ValueRefused(QueryError):
+    code = "value_refused"
 
 
 class NotApplied(KnownatError):

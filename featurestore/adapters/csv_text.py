@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.graph.arrow_types import arrow_type
+from featurestore.intervals import FIRST_MOMENT, LAST_MOMENT
 from featurestore.spec.dtypes import DType
 
+_MOMENT = arrow_type(DType.TIMESTAMP)
 INFERRED = (DType.BOOL, DType.INT64, DType.FLOAT64, DType.DATE, DType.TIMESTAMP)
 """In the order in which they are preferred. What is none of them is text."""
 
@@ -71,8 +73,20 @@ def _all_written_as(texts: pa.Array, dtype: DType) -> bool:
 
 
 def _cast(texts: pa.Array, kind: pa.DataType) -> pa.Array:
-    if not pa.types.is_timestamp(kind):
-        return texts.cast(kind)
+    """Raises ArrowInvalid for what Arrow refuses, and for what it takes for another value: too large a number for an
+    infinite one, and the year 0 for one that others can be told."""
+    values = _moments(texts, kind) if pa.types.is_timestamp(kind) else texts.cast(kind)
+    if pa.types.is_floating(kind):
+        if pc.any(pc.and_(pc.is_inf(values), pc.invert(pc.match_substring_regex(texts, "(?i)inf")))).as_py():
+            raise pa.ArrowInvalid("a number is too large for its type")
+    elif pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        first, last = (pa.scalar(edge, _MOMENT).cast(kind, safe=False) for edge in (FIRST_MOMENT, LAST_MOMENT))
+        if pc.any(pc.or_(pc.less(values, first), pc.greater(values, last))).as_py():
+            raise pa.ArrowInvalid("a moment is in no year from 1 to 9999")
+    return values
+
+
+def _moments(texts: pa.Array, kind: pa.DataType) -> pa.Array:
     texts = pc.replace_substring_regex(texts, rf"^({_DAY})$", r"\1T00:00")
     texts = pc.replace_substring_regex(texts, r"(\.\d{6})\d+", r"\1")
     zoned = pc.match_substring_regex(texts, rf":\d{{2}}(?:\.\d+)?{_ZONE}$")

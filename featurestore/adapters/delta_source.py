@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from featurestore.adapters.addresses import can_be_queried, remote_table_address, table_address
-from featurestore.adapters.event_times import as_moment, happened_within
+from featurestore.adapters.event_times import EventColumn, happened_within, span_of
 from featurestore.adapters.s3_storage import storage_reason
 from featurestore.errors import SettingsError, SourceError
 from featurestore.graph.arrow_types import is_moment
@@ -43,6 +43,10 @@ class DatedTable:
     event_timestamp: str
     folder: Path | None = None
     """On this machine; None: in an object store."""
+
+    @property
+    def column(self) -> EventColumn:
+        return EventColumn(self.source, self.event_timestamp)
 
     @property
     def schema(self) -> pa.Schema:
@@ -74,7 +78,7 @@ def table_snapshot(dated: DatedTable, within: Interval | None) -> SourceSnapshot
     has_moments = dated.event_timestamp in schema.names and is_moment(schema.field(dated.event_timestamp).type)
     first = min((part.first for part in parts if part.first), default=None)
     last = max((part.last for part in parts if part.last), default=None)
-    if has_moments and any(part.rows and part.first is None for part in parts):
+    if has_moments and any(part.rows and None in (part.first, part.last) for part in parts):
         first, last = _scanned_span(dated)
     return SourceSnapshot(
         source=dated.source,
@@ -171,17 +175,19 @@ def _told(moment: datetime) -> str:
 def _parts(dated: DatedTable, schema: pa.Schema) -> tuple[SourcePart, ...]:
     """Each file of the table, without the rows that a deletion vector takes away; the table as one part where its log
     does not say how many rows a file has."""
-    files = pa.table(dated.table.get_add_actions(flatten=True)).to_pylist()
-    if any(row.get("num_records") is None for row in files):
+    actions = pa.table(dated.table.get_add_actions(flatten=True))
+    if "num_records" not in actions.column_names or actions["num_records"].null_count:
         return (_counted(dated, schema),)
     deleted = _deletions(dated.table)
+    edges = _edges(actions, dated, schema)
     parts = []
-    for row in files:
+    for number, row in enumerate(actions.select(["path", "num_records"]).to_pylist()):
         path = str(row["path"])
         kept = next((kept for file, kept in deleted.items() if file.endswith(f"/{unquote(path)}")), None)
         rows = int(row["num_records"]) if kept is None else pc.sum(kept).as_py()
         identity = path if kept is None else path + sha256(str(kept.to_pylist()).encode()).hexdigest()
-        first, last = _span(row, dated, schema)
+        spans = [span_of(edge[number : number + 1], dated.column) for edge in edges] or [None, None]
+        first, last = (None if span is None else span[0] for span in spans)
         parts.append(SourcePart(path, sha256(identity.encode()).hexdigest()[:16], rows, first, last))
     return tuple(parts)
 
@@ -203,28 +209,25 @@ def _deletions(table: DeltaTable) -> dict[str, pa.Array]:
     return {file: kept.values for file, kept in zip(files, vectors["selection_vector"], strict=True)}
 
 
-def _span(row: Mapping[str, Any], dated: DatedTable, schema: pa.Schema) -> tuple[datetime | None, datetime | None]:
-    """From the log's statistics of a file, which are told by the column's physical name; None where it has none."""
+def _edges(actions: pa.Table, dated: DatedTable, schema: pa.Schema) -> list[pa.ChunkedArray]:
+    """The first and last moment of each file, which the log's statistics tell by the column's physical name; nothing
+    where they do not. Of other columns nothing is looked at."""
     column = dated.event_timestamp
     if column not in schema.names or not is_moment(schema.field(column).type):
-        return None, None
+        return []
+    if (partition := f"partition.{column}") in actions.column_names:
+        return [actions[partition], actions[partition]]
     field = pa.schema(dated.table.schema().to_arrow()).field(column)
     name = (field.metadata or {}).get(_PHYSICAL_NAME, column.encode()).decode().strip("'")
-    edges = [row.get(f"min.{name}"), row.get(f"max.{name}")]
-    if f"partition.{column}" in row:
-        edges = [row[f"partition.{column}"]] * 2
-    first, last = (None if edge is None else as_moment(edge) for edge in edges)
-    return first, last
+    edges = [f"min.{name}", f"max.{name}"]
+    return [actions[edge] for edge in edges] if set(edges) <= set(actions.column_names) else []
 
 
 def _scanned_span(dated: DatedTable) -> tuple[datetime | None, datetime | None]:
     """Read from the rows, that one column: the log does not say it for every file."""
-    column = dated.event_timestamp
     first: datetime | None = None
     last: datetime | None = None
-    for batch in _batches(dated, (column,)):
-        span = pc.min_max(batch[column]).as_py()
-        if span["min"] is not None:
-            low, high = as_moment(span["min"]), as_moment(span["max"])
-            first, last = min(first or low, low), max(last or high, high)
+    for batch in _batches(dated, (dated.event_timestamp,)):
+        if (span := span_of(batch[dated.event_timestamp], dated.column)) is not None:
+            first, last = min(first or span[0], span[0]), max(last or span[1], span[1])
     return first, last

@@ -20,7 +20,7 @@ from featurestore.adapters.duckdb_views import view_of
 from featurestore.adapters.duckdb_volatility import Volatility
 from featurestore.adapters.patience import NeverEnded, is_anything_left_behind, within
 from featurestore.adapters.repeated_scan import RepeatedScan, Scans, told_failure
-from featurestore.errors import EngineTimeout, QueryError
+from featurestore.errors import EngineTimeout, QueryError, ValueRefused
 from featurestore.graph.arrow_types import dtype_of
 from featurestore.graph.microseconds import floored_rows
 from featurestore.graph.sql_text import DIALECT
@@ -271,5 +271,9 @@ def _data_file(row: tuple[object, ...], folder: str, partition_by: str) -> DataF
 
 def _refused(error: Exception) -> QueryError:
     """DuckDB's message without the text of the compiled query behind it."""
+    import duckdb
+
     message = str(error).split("\n\nLINE ", 1)[0].split("\nLINE ", 1)[0]
+    if isinstance(error, duckdb.InvalidInputException | duckdb.ConversionException | duckdb.OutOfRangeException):
+        return ValueRefused(f"The engine refused a value: {message.partition(' Error: ')[2] or message}")
     return QueryError(f"The engine refused a query: {message}")

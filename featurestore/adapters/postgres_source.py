@@ -9,17 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pyarrow as pa
 from sqlglot import exp, parse
 from sqlglot.errors import SqlglotError
 
-from featurestore.adapters.event_times import as_moment
+from featurestore.adapters.event_times import EventColumn, span_of
+from featurestore.adapters.postgres_columns import ReadColumn, as_read, read_columns, selected, with_infinities
 from featurestore.errors import SourceError, UnsupportedOperation, suggestion
 from featurestore.graph.arrow_types import is_moment
 from featurestore.intervals import Interval
@@ -35,19 +35,9 @@ _ROWS = "source_rows"
 _CONNECT_SECONDS = 10
 _SESSION = ("SET TimeZone = 'UTC'", "SET default_transaction_read_only = on")
 _EDGES = ("knownat.first", "knownat.last")
-_LARGEST_DECIMAL = 38
 _PARAMETER = re.compile(r"([^&=]+)=([^&]*)")
 _SEPARATOR = re.compile(r"[/?#@:\[\]]")
 _LEAST_PIECE = 3
-
-
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """A column as it is read: some types come as text."""
-
-    name: str
-    kind: pa.DataType
-    as_text: bool
 
 
 class PostgresSources:
@@ -58,11 +48,11 @@ class PostgresSources:
 
     def read(self, source: SqlSource, *, within: Interval | None = None) -> SourceSnapshot:
         with self._connected(source) as connection, connection.cursor() as cursor:
-            columns = _columns(cursor.adbc_execute_schema(_sql(exp.select("*").from_(_rows(source)))))
+            columns = read_columns(cursor.adbc_execute_schema(_sql(exp.select("*").from_(_rows(source)))))
             schema = pa.schema([(column.name, column.kind) for column in columns])
             dated = source.event_timestamp in schema.names and is_moment(schema.field(source.event_timestamp).type)
             cursor.execute(_sql(_statistics(source, schema, by_day=dated)))
-            parts = tuple(_part(row) for row in cursor.fetch_arrow_table().to_pylist())
+            parts = _parts(source, cursor.fetch_arrow_table())
         return SourceSnapshot(
             source=source.name,
             relation=RowScan(schema, lambda names: self._scan(source, columns, names, within if dated else None)),
@@ -75,20 +65,19 @@ class PostgresSources:
         )
 
     def _scan(
-        self, source: SqlSource, columns: tuple[_Column, ...], names: tuple[str, ...], within: Interval | None
+        self, source: SqlSource, columns: tuple[ReadColumn, ...], names: tuple[str, ...], within: Interval | None
     ) -> Iterator[pa.RecordBatch]:
         known = {column.name: column for column in columns}
         wanted = [known[name] for name in names]
-        query = exp.select(*(_selected(column) for column in wanted)).from_(_rows(source))
+        query = exp.select(*selected(wanted)).from_(_rows(source))
         if within is not None:
             query = query.where(*_inside(source.event_timestamp, known[source.event_timestamp].kind))
-        schema = pa.schema([(column.name, column.kind) for column in wanted])
         with self._connected(source) as connection, connection.cursor() as cursor:
             if within is not None:
                 cursor.execute(_sql(_edges_kept()), (_told(within.start), _told(within.end)))
             cursor.execute(_sql(query))
             for batch in cursor.fetch_record_batch():
-                yield from pa.Table.from_batches([batch]).cast(schema).to_batches()
+                yield from as_read(source.name, wanted, pa.Table.from_batches([batch])).to_batches()
 
     @contextmanager
     def _connected(self, source: SqlSource) -> Iterator[dbapi.Connection]:
@@ -156,47 +145,41 @@ def _statistics(source: SqlSource, schema: pa.Schema, *, by_day: bool) -> exp.Se
         return exp.select(*counted).from_(_rows(source))
     moment = exp.column(source.event_timestamp, quoted=True)
     day = exp.cast(moment.copy(), "DATE")
+    shown = exp.cast(day.copy(), "TEXT")  # Arrow has no day for infinity
     edges = [
         exp.alias_(exp.Min(this=moment.copy()), "first"),
         exp.alias_(exp.Max(this=moment.copy()), "last"),
         exp.alias_(exp.Max(this=exp.column(known, quoted=True)) if known else exp.null(), "known"),
     ]
     return (
-        exp.select(exp.alias_(day, "day"), *counted, *edges)
+        exp.select(exp.alias_(shown, "day"), *counted, *edges)
         .from_(_rows(source))
         .group_by(day.copy())
         .order_by(day.copy())
     )
 
 
-def _part(row: Mapping[str, Any]) -> SourcePart:
-    """A day's rows. Their version changes with their number, their span, and when the last of them was known."""
-    first, last = (None if row.get(name) is None else as_moment(row[name]) for name in ("first", "last"))
-    version = sha256(f"{row['rows']}\0{first}\0{last}\0{row.get('known')}".encode()).hexdigest()[:16]
-    return SourcePart(str(row.get("day") or "without a day"), version, int(row["rows"]), first, last)
+def _parts(source: SqlSource, days: pa.Table) -> tuple[SourcePart, ...]:
+    """The rows of each day, or all of them. Raises SourceError for an event timestamp in no year from 1 to 9999."""
+    column = EventColumn(source.name, source.event_timestamp)
+    edges = [with_infinities(days[name]) if name in days.column_names else None for name in ("first", "last")]
+    rows = days.drop_columns([name for name in ("first", "last", "known") if name in days.column_names]).to_pylist()
+    parts = []
+    for number, row in enumerate(rows):
+        spans = [None if edge is None else span_of(edge[number : number + 1], column) for edge in edges]
+        first, last = (None if span is None else span[0] for span in spans)
+        known = _shown(days["known"][number]) if "known" in days.column_names else None
+        version = sha256(f"{row['rows']}\0{first}\0{last}\0{known}".encode()).hexdigest()[:16]
+        parts.append(SourcePart(str(row.get("day") or "without a day"), version, int(row["rows"]), first, last))
+    return tuple(parts)
 
 
-def _columns(schema: pa.Schema) -> tuple[_Column, ...]:
-    if repeated := {name for name in schema.names if schema.names.count(name) > 1}:
-        raise SourceError(f"a SELECT of a source has the column '{min(repeated)}' twice: name one with AS")
-    return tuple(_column(field) for field in schema)
-
-
-def _column(field: pa.Field) -> _Column:
-    """Decimals of a declared precision stay what they are; types that Arrow has no values for are read as text."""
-    if not isinstance(field.type, pa.BaseExtensionType):
-        return _Column(field.name, field.type, as_text=False)
-    modifier = int((field.metadata or {}).get(b"POSTGRESQL:typmod", b"-1"))
-    if b"numeric" in (field.metadata or {}).get(b"POSTGRESQL:type", b"") and modifier > 0:
-        precision, scale = (modifier - 4) >> 16 & 0xFFFF, (modifier - 4) & 0x7FF
-        if precision <= _LARGEST_DECIMAL and scale <= precision:
-            return _Column(field.name, pa.decimal128(precision, scale), as_text=True)
-    return _Column(field.name, pa.string(), as_text=True)
-
-
-def _selected(column: _Column) -> exp.Expr:
-    named = exp.column(column.name, quoted=True)
-    return exp.alias_(exp.cast(named, "TEXT"), column.name, quoted=True) if column.as_text else named
+def _shown(value: pa.Scalar) -> object:
+    """When the last of a day's rows was known: a version changes with it. Infinity is no moment of Python's."""
+    try:
+        return value.as_py()
+    except (OverflowError, ValueError):
+        return value.value
 
 
 def _edges_kept() -> exp.Select:

@@ -6,7 +6,6 @@ one the same stays that a backfill of both would keep.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import lru_cache
 
 from sqlglot import exp
@@ -15,14 +14,14 @@ from featurestore.compiler.stored_rows import EVENT_DAY, stored_rows, value_orde
 from featurestore.compiler.trees import cast_to, column, columns, named, number, table
 from featurestore.graph.resolved import ResolvedView
 from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
-from featurestore.intervals import Interval
+from featurestore.intervals import FIRST_MOMENT, LAST_MOMENT, Interval
 
 STANDING = "__standing"
 """1 where the table had a row of this key and these times before, else 0."""
 ARRIVED = "__arrived"
 """1 where the row is the one that arrived, 0 where it is the one that the table had."""
 
-_EVER = Interval(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))
+_EVER = Interval(FIRST_MOMENT, LAST_MOMENT)
 
 
 @lru_cache(maxsize=256)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from sqlglot import exp
 
 from featurestore.compiler.stored_rows import readable_rows, view_rows
+from featurestore.compiler.stored_values import refused, unlike_a_moment
 from featurestore.compiler.trees import column, named
 from featurestore.graph.resolved import ResolvedView
 from featurestore.graph.written import EVENT_TIMESTAMP
+from featurestore.spec.dtypes import DType
 
 
 def is_dated_by_source(view: ResolvedView) -> bool:
@@ -21,6 +23,12 @@ def is_dated_by_source(view: ResolvedView) -> bool:
 
 
 def first_event_rows(view: ResolvedView) -> exp.Select:
-    """The view's earliest event timestamp, in one row."""
-    earliest = named(exp.Min(this=column(EVENT_TIMESTAMP)), EVENT_TIMESTAMP)
+    """The view's earliest event timestamp, in one row. Fails where one of them is in no year that others can be told:
+    such a row would be in no interval, and nobody would notice."""
+    edges = [exp.Min(this=column(EVENT_TIMESTAMP)), exp.Max(this=column(EVENT_TIMESTAMP))]
+    failing = [
+        exp.If(this=unlike_a_moment(edge), true=refused(view, EVENT_TIMESTAMP, edge.copy(), DType.TIMESTAMP))
+        for edge in edges
+    ]
+    earliest = named(exp.Case(ifs=failing, default=edges[0].copy()), EVENT_TIMESTAMP)
     return exp.select(earliest).from_(readable_rows(view).subquery("view_rows"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from featurestore.compiler.stored_values import refused, stored_value, unlike_a_moment
 from featurestore.compiler.tiles import tiles
 from featurestore.compiler.trees import (
     cast,
@@ -15,18 +16,16 @@ from featurestore.compiler.trees import (
     columns,
     function,
     interval,
-    items_present,
     moment,
     named,
     not_null,
-    number,
     table,
 )
 from featurestore.graph.resolved import ResolvedView
 from featurestore.graph.sql_text import read_query
 from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
 from featurestore.intervals import Interval
-from featurestore.spec.dtypes import DType, Kind
+from featurestore.spec.dtypes import DType
 
 EVENT_DAY = "event_day"
 REMOVED = "__removed"
@@ -37,7 +36,8 @@ _SOURCE_ROWS = "__source_rows"
 def stored_rows(view: ResolvedView, inside: Interval) -> exp.Select:
     """The rows of the interval `inside`, with the partition column, sorted by key and time.
 
-    Rows without an event timestamp, a known timestamp or a key are left out: `rejected_rows` counts them.
+    Rows without an event timestamp, a known timestamp or a key are left out: `rejected_rows` counts them. A value that
+    its column can not store fails the query, which then says where and which.
     """
     keys = [key.name for key in view.keys]
     within = exp.and_(
@@ -46,7 +46,8 @@ def stored_rows(view: ResolvedView, inside: Interval) -> exp.Select:
         *not_null([KNOWN_AT, *keys]),
     )
     values = [*view.keys, *(view.inputs if view.is_windowed else view.stored_values)]
-    selected = [*columns([EVENT_TIMESTAMP, KNOWN_AT]), *(_stored(view, value.name, value.dtype) for value in values)]
+    stored = (stored_value(view, value.name, value.dtype) for value in values)
+    selected = [column(EVENT_TIMESTAMP), _known(view), *stored]
     rows = _source_rows(view, exp.select(*selected).from_(table(_SOURCE_ROWS)).where(within))
     return tiles(view, rows) if view.is_windowed else _distinct_rows(view, rows)
 
@@ -85,24 +86,11 @@ def _source_rows(view: ResolvedView, select: exp.Select) -> exp.Select:
     return select.with_(exp.to_identifier(_SOURCE_ROWS, quoted=True), as_=readable_rows(view))
 
 
-def _stored(view: ResolvedView, name: str, dtype: DType) -> exp.Expr:
-    """A stored column. A timestamp without a zone is read as UTC, in a list too. What the engine counts with in 128
-    bits is a decimal by its type, but would be written as a double. Other types are what the query gives."""
-    match dtype.kind:
-        case Kind.TIMESTAMP | Kind.DECIMAL | Kind.LIST:
-            return named(cast(column(name), dtype), name)
-        case Kind.EMBEDDING:
-            return named(_whole(view, name, dtype), name)
-        case _:
-            return column(name)
-
-
-def _whole(view: ResolvedView, name: str, dtype: DType) -> exp.Expr:
-    """An embedding; the query fails where one lacks an item, which no model could use and nobody would notice."""
-    value = cast(column(name), dtype)
-    message = f"'{name}' of view '{view.name}' is an embedding with a null item: give it a number, or none of them"
-    lacking = items_present(value.copy()) < number(dtype.size)
-    return exp.Case(ifs=[exp.If(this=lacking, true=function("ERROR", exp.Literal.string(message)))], default=value)
+def _known(view: ResolvedView) -> exp.Expr:
+    """When a row was known, which has to be a moment that others can be told."""
+    known = column(KNOWN_AT)
+    failing = exp.If(this=unlike_a_moment(known), true=refused(view, KNOWN_AT, known.copy(), DType.TIMESTAMP))
+    return named(exp.Case(ifs=[failing], default=known), KNOWN_AT)
 
 
 def value_order(view: ResolvedView) -> list[exp.Ordered]:

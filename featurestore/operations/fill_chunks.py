@@ -31,6 +31,7 @@ from featurestore.operations.open_table import record_commits, version_to_replac
 from featurestore.operations.replace_days import Replacement, replace_days
 from featurestore.operations.sides import OfflineSide
 from featurestore.operations.source_parts import parts_seen, parts_within
+from featurestore.operations.source_rows import naming_view
 from featurestore.ports.engine import Query
 from featurestore.ports.source_reader import SourceSnapshot
 from featurestore.ports.state import DayRows, FilledInterval
@@ -171,7 +172,8 @@ def _computed(chunk: Chunk, offline: OfflineSide, based_on: int) -> _Computed:
     sources = read_sources(view, offline, within=within)
     relations = {source.source: source.relation for source in sources}
     query = Query(stored_rows(view, stored), relations)
-    files = offline.engine.write(query, offline.tables.staging_folder(view.table), partition_by=EVENT_DAY)
+    with naming_view(view):
+        files = offline.engine.write(query, offline.tables.staging_folder(view.table), partition_by=EVENT_DAY)
     days = ComputedDays(view, chunk.interval, based_on, files, parts_seen(view, sources))
     if not counts_days(view):
         return _Computed(chunk, days, sources)

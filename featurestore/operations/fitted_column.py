@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import assert_never
 
 import pyarrow as pa
@@ -18,12 +18,11 @@ import pyarrow.compute as pc
 
 from featurestore.graph.arrow_types import ITEM, arrow_type, is_list
 from featurestore.graph.microseconds import floored
+from featurestore.intervals import FIRST_MOMENT, LAST_MOMENT
 from featurestore.spec.dtypes import DType, Kind
 
 _ANY_INTEGER = pa.decimal128(20, 0)
 _MOMENT = arrow_type(DType.TIMESTAMP)
-_FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
-"""No moment of ours is outside of them: Python, JSON and SQL end there."""
 _SHOWN = 80
 
 
@@ -130,7 +129,7 @@ def _dates(values: pa.ChunkedArray) -> pa.ChunkedArray:
 def _moments(values: pa.ChunkedArray) -> pa.ChunkedArray:
     moments = as_moments(values)
     found = pc.min_max(moments)
-    first, last = (pa.scalar(edge, _MOMENT).value for edge in (_FIRST, _LAST))
+    first, last = (pa.scalar(edge, _MOMENT).value for edge in (FIRST_MOMENT, LAST_MOMENT))
     if found["min"].is_valid and not first <= found["min"].value <= found["max"].value <= last:
         raise pa.ArrowInvalid("a moment is outside of the years 1 to 9999")
     return moments

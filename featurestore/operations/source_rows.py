@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from featurestore.compiler.stored_rows import rejected_rows
+from featurestore.errors import SourceError, ValueRefused
 from featurestore.graph.resolved import ResolvedView
 from featurestore.operations.drift import read_sources
 from featurestore.operations.sides import OfflineSide
@@ -29,6 +31,16 @@ def source_relations(view: ResolvedView, offline: OfflineSide) -> dict[str, Rela
     """The rows that the view's sources hold now, by the names that its query gives them. Raises SourceDrifted before
     any row is read."""
     return {snapshot.source: snapshot.relation for snapshot in read_sources(view, offline)}
+
+
+@contextmanager
+def naming_view(view: ResolvedView) -> Iterator[None]:
+    """What the rows of a view's sources hold and can not be stored is the sources' matter, told as SourceError with the
+    view, and stops no other one."""
+    try:
+        yield
+    except ValueRefused as error:
+        raise SourceError(f"View '{view.name}' can not be filled. {error.message}") from error
 
 
 def count_rejected(view: ResolvedView, offline: OfflineSide) -> Rejected:

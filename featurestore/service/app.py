@@ -45,6 +45,7 @@ STATUSES: ErrorStatuses = MappingProxyType(
         errors.SourceDrifted: HTTPStatus.INTERNAL_SERVER_ERROR,
         errors.QueryError: HTTPStatus.INTERNAL_SERVER_ERROR,
         errors.EngineTimeout: HTTPStatus.INTERNAL_SERVER_ERROR,
+        errors.ValueRefused: HTTPStatus.INTERNAL_SERVER_ERROR,
         # Whoever asks can not mend these two: nothing is applied, or what is applied is not filled yet.
         errors.NotApplied: HTTPStatus.CONFLICT,
         errors.NotMaterialized: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -100,6 +100,7 @@ THIRD_PARTY = {
         "featurestore.adapters.duckdb_engine",
         "featurestore.adapters.duckdb_views",
         "featurestore.adapters.duckdb_volatility",
+        "featurestore.adapters.postgres_columns",
         "featurestore.adapters.postgres_source",
         "featurestore.adapters.repeated_scan",
     ),

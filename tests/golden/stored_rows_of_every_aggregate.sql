@@ -254,7 +254,18 @@ FROM (
       )
       SELECT
         "event_timestamp",
-        "known_at",
+        CASE
+          WHEN "known_at" < CAST('0001-01-01 00:00:00.000000+00:00' AS TIMESTAMPTZ)
+          OR "known_at" > CAST('9999-12-31 23:59:59.999999+00:00' AS TIMESTAMPTZ)
+          THEN ERROR(
+            CONCAT(
+              '''known_at'' of view ''aggregates'' holds ',
+              CAST("known_at" AS TEXT),
+              ', which is in no year from 1 to 9999: correct it, leave the row out, or make it null'
+            )
+          )
+          ELSE "known_at"
+        END AS "known_at",
         "__input_0"
       FROM "__source_rows"
       WHERE

@@ -21,9 +21,30 @@ FROM (
   )
   SELECT
     "event_timestamp",
-    "known_at",
-    "tail",
-    CAST("fare" AS DECIMAL(10, 2)) AS "fare",
+    CASE
+      WHEN "known_at" < CAST('0001-01-01 00:00:00.000000+00:00' AS TIMESTAMPTZ)
+      OR "known_at" > CAST('9999-12-31 23:59:59.999999+00:00' AS TIMESTAMPTZ)
+      THEN ERROR(
+        CONCAT(
+          '''known_at'' of view ''typed'' holds ',
+          CAST("known_at" AS TEXT),
+          ', which is in no year from 1 to 9999: correct it, leave the row out, or make it null'
+        )
+      )
+      ELSE "known_at"
+    END AS "known_at",
+    CAST("tail" AS TEXT) AS "tail",
+    CASE
+      WHEN NOT "fare" IS NULL AND TRY_CAST("fare" AS DECIMAL(10, 2)) IS NULL
+      THEN ERROR(
+        CONCAT(
+          '''fare'' of view ''typed'' holds ',
+          CAST("fare" AS TEXT),
+          ', which has no place in decimal(10, 2): CAST it to another type'
+        )
+      )
+      ELSE TRY_CAST("fare" AS DECIMAL(10, 2))
+    END AS "fare",
     CAST("gates" AS TEXT[]) AS "gates",
     CASE
       WHEN LIST_COUNT(CAST("pair" AS REAL[2])) < 2

@@ -17,7 +17,7 @@ from featurestore.errors import SourceError
 from featurestore.intervals import Interval
 from featurestore.ports.engine import RowScan
 from featurestore.ports.source_reader import SourceSnapshot
-from featurestore.spec.dtypes import Bool, Date, DType, Float64, Int32, Int64, String, Timestamp
+from featurestore.spec.dtypes import Bool, Date, DType, Float32, Float64, Int32, Int64, String, Timestamp
 from featurestore.spec.source import CsvSource
 
 MOMENT = pa.timestamp("us", tz="UTC")
@@ -58,6 +58,10 @@ def rows_of(snapshot: SourceSnapshot, *columns: str) -> list[dict[str, object]]:
         (["2024-02-30"], pa.string(), ["2024-02-30"]),
         (["1", "x"], pa.string(), ["1", "x"]),
         (["", ""], pa.string(), [None, None]),
+        (["1e400"], pa.string(), ["1e400"]),
+        (["0000-01-01"], pa.string(), ["0000-01-01"]),
+        (["0001-01-01T00:00+14:00"], pa.string(), ["0001-01-01T00:00+14:00"]),
+        (["9999-12-31T23:59-14:00"], pa.string(), ["9999-12-31T23:59-14:00"]),
     ],
 )
 def test_a_column_is_the_first_type_that_all_its_texts_are_written_in(
@@ -128,6 +132,19 @@ def test_a_text_that_is_not_of_the_declared_type_is_told_with_file_and_line(tmp_
     snapshot = read(tmp_path, columns={"at": Timestamp, "v": Int64})
 
     assert snapshot.mixed == {"v": f"'1.5' in line 4 of {tmp_path}/a.csv, which is no int64"}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "text"),
+    [(Float64, "1e400"), (Float32, "-1e39"), (Date, "0000-01-01"), (Timestamp, "9999-12-31T23:59-01:00")],
+    ids=str,
+)
+def test_a_text_that_arrow_takes_for_another_value_is_told(tmp_path: Path, dtype: DType, text: str) -> None:
+    write(tmp_path, "a.csv", "at,v", f"2024-01-01,{text}")
+
+    snapshot = read(tmp_path, columns={"at": Timestamp, "v": dtype})
+
+    assert snapshot.mixed == {"v": f"'{text}' in line 2 of {tmp_path}/a.csv, which is no {dtype.value}"}
 
 
 @pytest.mark.parametrize("content", [b"", b"at,v\n2024-01-01,\xff\xfe\n", b"at,at\n1,2\n"])

@@ -210,6 +210,22 @@ def test_a_table_without_statistics_is_read_for_its_span(tmp_path: Path) -> None
     assert (snapshot.first, snapshot.last) == (JANUARY, JANUARY + timedelta(days=2))
 
 
+@pytest.mark.parametrize("statistics", [True, False])
+@pytest.mark.parametrize("kind", [MOMENT, pa.date32()], ids=str)
+def test_an_event_timestamp_in_no_year_is_told_and_another_column_of_that_kind_is_not(
+    tmp_path: Path, kind: pa.DataType, statistics: bool
+) -> None:
+    far = pa.array([0, 3_000_000 if kind == pa.date32() else 2**62])
+    far = far.cast(pa.int32()).cast(kind) if kind == pa.date32() else far.cast(kind)
+    write_deltalake(tmp_path / "rows", rows(2).append_column("ends", far))
+    if not statistics:
+        leave_out_statistics(tmp_path / "rows")
+
+    assert read(tmp_path).last == JANUARY + timedelta(days=1)
+    with pytest.raises(SourceError, match=r"source 'rows': 'ends' holds .* in no year from 1 to 9999"):
+        read(tmp_path, event_timestamp="ends")
+
+
 def test_what_is_no_table_is_told(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"source 'rows': .*rows is not a Delta table"):
         read(tmp_path)

@@ -9,14 +9,16 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from sqlglot import exp, parse_one
 
 from featurestore.adapters.postgres_source import PostgresSources
 from featurestore.errors import SourceError
 from featurestore.intervals import Interval
-from featurestore.ports.engine import RowScan
+from featurestore.ports.engine import Query, RowScan
 from featurestore.ports.source_reader import SourceSnapshot
 from featurestore.spec.source import SqlSource
 from tests.postgres_server import PASSWORD, PostgresServer
+from tests.unit.graph.resolving import engine
 
 _NUMBER = count()
 
@@ -123,6 +125,91 @@ def test_types_come_as_they_are_and_the_rest_as_text(postgres: PostgresServer) -
 
     assert {name: snapshot.schema.field(name).type for name in selected} == {n: k for n, (_, k, _) in selected.items()}
     assert {name: values(snapshot, name) for name in selected} == {n: [v] for n, (_, _, v) in selected.items()}
+
+
+def test_values_are_what_was_typed_and_not_what_the_driver_makes_of_them(postgres: PostgresServer) -> None:
+    postgres.run(
+        "CREATE TYPE mood AS ENUM ('glad', 'sad')",
+        "CREATE DOMAIN salary AS money",
+        "CREATE TYPE item AS (name text, price money)",
+    )
+    selected = {
+        "cash": ("12.34::numeric::money", Decimal("12.34")),
+        "debt": ("'-92233720368547758.08'::money", Decimal("-92233720368547758.08")),
+        "domain": ("5.5::numeric::money::salary", Decimal("5.50")),
+        "cashes": ("ARRAY[1.5::numeric::money, NULL]", [Decimal("1.50"), None]),
+        "row": ("ROW('a', 5.5::numeric::money)::item", "(a,$5.50)"),
+        "rows": ("ARRAY[ROW('a', 5.5::numeric::money)::item]", '{"(a,$5.50)"}'),
+        "object": ("4294967295::oid", 4294967295),
+        "objects": ("ARRAY[4294967295::oid]", [4294967295]),
+        "enum": ("'glad'::mood", "glad"),
+        "padded": ("'a'::char(3)", "a  "),
+        "bits": ("B'101'", "101"),
+        "address": ("'10.0.0.1/8'::inet", "10.0.0.1/8"),
+        "span": ("'[1,5)'::int4range", "[1,5)"),
+        "xml": ("'<a/>'::xml", "<a/>"),
+        "late": ("'10:00+02'::timetz", "10:00:00+02"),
+        "any_number": ("'NaN'::numeric", "NaN"),
+        "nan": ("'NaN'::float8", "nan"),
+        "nulls": ("ARRAY[1, NULL]", [1, None]),
+        "from_zero": ("'[0:1]={1,2}'::int[]", [1, 2]),
+        "empty": ("'{}'::int[]", []),
+        "vector": ("'1 2'::int2vector", [1, 2]),
+    }
+    columns = ", ".join(f'{sql} AS "{name}"' for name, (sql, _) in selected.items())
+
+    snapshot = read(postgres, query=f"SELECT now() AS at, {columns}")
+
+    found = {name: values(snapshot, name)[0] for name in selected}
+    assert found | {"nan": str(found["nan"])} == {name: value for name, (_, value) in selected.items()}
+
+
+@pytest.mark.parametrize(
+    ("sql", "told"),
+    [
+        ("ARRAY[[1, 2], [3, 4]]", "'x' holds {{1,2},{3,4}}, an array of several dimensions"),
+        ("ARRAY[['a'], ['b']]", "'x' holds {{a},{b}}, an array of several dimensions"),
+        ("ARRAY[[1.5::numeric::money]]", "'x' holds {{$1.50}}, an array of several dimensions"),
+        ("'NaN'::numeric(10, 2)", "'x' holds NaN, which is no decimal128(10, 2)"),
+    ],
+)
+def test_a_value_that_arrow_has_none_for_is_told_with_its_column(postgres: PostgresServer, sql: str, told: str) -> None:
+    snapshot = read(postgres, query=f"SELECT now() AS at, {sql} AS x")
+
+    with pytest.raises(SourceError) as caught:
+        values(snapshot, "x")
+
+    assert f"source 'rows': {told}" in caught.value.message
+
+
+def test_infinite_moments_are_infinite_for_the_engine(postgres: PostgresServer) -> None:
+    query = """SELECT now() AS at, unnest(ARRAY['infinity', '-infinity', '2024-01-01']::date[]) AS day,
+               unnest(ARRAY['infinity', '-infinity', '2024-01-01']::timestamptz[]) AS moment,
+               ARRAY['-infinity'::timestamp] AS moments"""
+    with engine() as alone:
+        tree = parse_one("SELECT day::VARCHAR, moment::VARCHAR, moments[1]::VARCHAR FROM s", dialect="duckdb")
+        assert isinstance(tree, exp.Query)
+
+        found = alone.stream(Query(tree, {"s": read(postgres, query=query).relation})).read_all()
+
+    assert found[0].to_pylist() == ["infinity", "-infinity", "2024-01-01"]
+    assert found[1].to_pylist() == ["infinity", "-infinity", "2024-01-01 00:00:00+00"]
+    assert found[2].to_pylist() == ["-infinity"] * 3
+
+
+@pytest.mark.parametrize("value", ["infinity", "-infinity", "0044-03-15 BC", "20000-01-01"])
+@pytest.mark.parametrize("kind", ["timestamptz", "date"])
+def test_an_event_timestamp_in_no_year_is_told(postgres: PostgresServer, value: str, kind: str) -> None:
+    query = f"SELECT '{value}'::{kind} AS at UNION ALL SELECT '2024-01-01'"
+
+    with pytest.raises(SourceError, match=r"source 'rows': 'at' holds .* in no year from 1 to 9999"):
+        read(postgres, query=query)
+
+
+def test_rows_that_become_known_at_infinity_do_not_hide_the_others(postgres: PostgresServer) -> None:
+    snapshot = read(postgres, query="SELECT now() AS at, 'infinity'::timestamptz AS seen", known_at="seen")
+
+    assert snapshot.rows == 1
 
 
 @pytest.mark.parametrize("query", ["SELECT 1; DROP TABLE x", "DROP TABLE x", "SELEC 1", "UPDATE x SET y = 1"])

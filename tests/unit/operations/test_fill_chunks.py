@@ -13,7 +13,7 @@ import pytest
 from sqlglot import exp
 
 from featurestore.adapters.duckdb_engine import DuckDBEngine
-from featurestore.errors import ConcurrentChange, QueryError, SourceError
+from featurestore.errors import ConcurrentChange, QueryError, SourceError, ValueRefused
 from featurestore.intervals import DAY, Interval, IntervalSet
 from featurestore.operations.backfill import chunks_of
 from featurestore.operations.fill_chunks import ChunkFilled, fill_chunks
@@ -123,9 +123,14 @@ def test_an_error_leaves_the_chunks_before_it_and_no_other(project: SmallProject
     assert covered(project) == [3, 0]
 
 
+@pytest.mark.parametrize(
+    "failure", [SourceError("source 'rows' can not be read: torn"), ValueRefused("torn")], ids=repr
+)
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_source_that_breaks_stops_its_own_view_and_no_other(project: SmallProject, workers: int) -> None:
-    engine = Watched(project.offline.engine, fails_at=3, failure=SourceError("source 'rows' can not be read: torn"))
+def test_a_source_that_breaks_stops_its_own_view_and_no_other(
+    project: SmallProject, workers: int, failure: Exception
+) -> None:
+    engine = Watched(project.offline.engine, fails_at=3, failure=failure)
     offline = replace(project.offline, engine=engine, workers=workers)
 
     with pytest.raises(SourceError, match="torn"):
