@@ -11,6 +11,8 @@ DAY = timedelta(days=1)
 FIRST_MOMENT = datetime(1, 1, 1, tzinfo=UTC)
 LAST_MOMENT = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 """No moment of ours is outside of them: Python, JSON and SQL end there."""
+END_OF_TIME = LAST_MOMENT
+"""After every moment that a row is taken to have happened at."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import datetime
 
-from featurestore.ports.publications import Publication, Published, PushSpan
+from featurestore.ports.publications import Publication, Published, PushSpan, stands_in_place
 
 
 class MemoryPublications:
@@ -16,7 +16,8 @@ class MemoryPublications:
     def record(self, store: str, table: str, run: Publication) -> None:
         with self._lock:
             before = self._history.get((store, table), Published())
-            self._history[store, table] = Published((*before.runs, run), before.pushed)
+            kept = before.runs[:-1] if before.runs and stands_in_place(run, of=before.runs[-1]) else before.runs
+            self._history[store, table] = Published((*kept, run), before.pushed)
 
     def record_push(self, store: str, table: str, pushed_at: datetime) -> None:
         with self._lock:

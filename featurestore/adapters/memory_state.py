@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import datetime
 
 from featurestore.adapters.dataset_ids import choose_dataset
@@ -49,8 +50,14 @@ class MemoryCoverage:
 
     def record(self, table: str, fill: FilledInterval) -> None:
         with self._lock:
-            older = tuple(other for other in self._fills.get(table, ()) if not _contains(fill, other))
-            self._fills[table] = (fill, *older)
+            older = (other for other in self._fills.get(table, ()) if not _contains(fill, other))
+            self._fills[table] = (fill, *(replace(other, settled=None) for other in older))
+
+    def replace(self, table: str, fill: FilledInterval, by: FilledInterval) -> bool:
+        with self._lock:
+            fills = self._fills.get(table, ())
+            self._fills[table] = tuple(by if one == fill else one for one in fills)
+            return fill in fills
 
     def forget(self, table: str) -> None:
         with self._lock:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, func, insert, select
+from sqlalchemy import Row, Select, delete, func, insert, select, update
 
 from featurestore.adapters import sql_tables as tables
 from featurestore.adapters.dataset_ids import choose_dataset
@@ -87,20 +87,27 @@ class SqlCoverage:
         )
         with self._database.write(f"coverage:{table}") as connection:
             connection.execute(delete(tables.filled_interval).where(contained))
-            connection.execute(
-                insert(tables.filled_interval).values(
-                    table_name=table,
-                    start_at=fill.interval.start,
-                    end_at=fill.interval.end,
-                    version=fill.version,
-                    row_count=fill.rows,
-                    source_versions=fill.source_versions,
-                    filled_at=fill.filled_at,
-                    parts=fill.parts,
-                    day_rows=fill.day_rows,
-                    held=fill.held,
-                )
-            )
+            others = (tables.filled_interval.c.table_name == table) & tables.filled_interval.c.settled.is_not(None)
+            connection.execute(update(tables.filled_interval).where(others).values(settled=None))
+            connection.execute(insert(tables.filled_interval).values(table_name=table, **_fill_values(fill)))
+
+    def replace(self, table: str, fill: FilledInterval, by: FilledInterval) -> bool:
+        recorded = tables.filled_interval.c
+        same = (
+            (recorded.table_name == table)
+            & (recorded.start_at == fill.interval.start)
+            & (recorded.end_at == fill.interval.end)
+            & (recorded.version == fill.version)
+        )
+        with self._database.write(f"coverage:{table}") as connection:
+            found = [
+                row for row in connection.execute(select(tables.filled_interval).where(same)) if _fill(row) == fill
+            ]
+            if not found:
+                return False
+            number = recorded.number == found[-1].number
+            connection.execute(update(tables.filled_interval).where(number).values(**_fill_values(by)))
+        return True
 
     def forget(self, table: str) -> None:
         with self._database.write(f"coverage:{table}") as connection:
@@ -134,6 +141,7 @@ class SqlMaterializations:
                         version=materialization.version,
                         row_count=materialization.rows,
                         materialized_at=materialization.materialized_at,
+                        unchanging=materialization.unchanging,
                         is_dated_by_data=materialization.is_dated_by_data,
                     )
                 )
@@ -184,11 +192,23 @@ class SqlDatasets:
 
 
 def _fill(row: Row[Any]) -> FilledInterval:
-    interval = Interval(row.start_at, row.end_at)
-    return FilledInterval(
-        interval, row.version, row.row_count, row.source_versions, row.filled_at, row.parts, row.day_rows,
-        row.held or (),
-    )  # fmt: skip
+    interval, told = Interval(row.start_at, row.end_at), (row.parts, row.day_rows, row.held or (), row.settled)
+    return FilledInterval(interval, row.version, row.row_count, row.source_versions, row.filled_at, *told)
+
+
+def _fill_values(fill: FilledInterval) -> dict[str, Any]:
+    return {
+        "start_at": fill.interval.start,
+        "end_at": fill.interval.end,
+        "version": fill.version,
+        "row_count": fill.rows,
+        "source_versions": fill.source_versions,
+        "filled_at": fill.filled_at,
+        "parts": fill.parts,
+        "day_rows": fill.day_rows,
+        "held": fill.held,
+        "settled": fill.settled,
+    }
 
 
 def _by_id(dataset: str) -> Select[Any]:
@@ -208,6 +228,5 @@ def _of_table(store: str, table: str) -> Select[Any]:
 def _materialization(row: Row[Any] | None) -> Materialization | None:
     if row is None:
         return None
-    return Materialization(
-        row.table_name, row.filled_to, row.version, row.row_count, row.materialized_at, row.is_dated_by_data
-    )
+    copied = (row.table_name, row.filled_to, row.version, row.row_count, row.materialized_at)
+    return Materialization(*copied, row.is_dated_by_data, row.unchanging)

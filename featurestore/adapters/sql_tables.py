@@ -9,9 +9,9 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, St
 from featurestore.adapters.sql_database import Migrations
 from featurestore.adapters.sql_values import Json, Moment
 from featurestore.graph.resolved import Graph
-from featurestore.ports.state import DayRows, FilledPart, HeldDay, Manifest
+from featurestore.ports.state import DayRows, FilledPart, HeldDay, Manifest, Settled, Unchanging
 
-STATE_MIGRATIONS = Migrations(Path(__file__).parent / "migrations", "featurestore_version", head="0007")
+STATE_MIGRATIONS = Migrations(Path(__file__).parent / "migrations", "featurestore_version", head="0008")
 
 state_metadata = MetaData()
 
@@ -48,6 +48,7 @@ filled_interval = Table(
     Column("day_rows", Json(tuple[DayRows, ...])),
     # None where an interval was filled before gone rows were held.
     Column("held", Json(tuple[HeldDay, ...])),
+    Column("settled", Json(Settled)),
     Index("filled_interval_by_table", "table_name", "start_at"),
 )
 
@@ -62,6 +63,7 @@ materialization = Table(
     Column("materialized_at", Moment, nullable=False),
     # False where rows of windowed views still bear the moment of the run that copied them.
     Column("is_dated_by_data", Boolean, nullable=False),
+    Column("unchanging", Json(Unchanging)),
 )
 
 publication = Table(

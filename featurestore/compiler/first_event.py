@@ -1,14 +1,17 @@
-"""When a view's rows begin: known to its sources' statistics, unless the view's SQL says itself when rows happened."""
+"""When a view's rows begin, and go on: sources' statistics say it, unless the view's SQL does that itself."""
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from sqlglot import exp
 
 from featurestore.compiler.stored_rows import readable_rows, view_rows
 from featurestore.compiler.stored_values import refused, unlike_a_moment
-from featurestore.compiler.trees import column, named
+from featurestore.compiler.trees import column, moment, named, not_null
 from featurestore.graph.resolved import ResolvedView
-from featurestore.graph.written import EVENT_TIMESTAMP
+from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
+from featurestore.intervals import END_OF_TIME
 from featurestore.spec.dtypes import DType
 
 
@@ -32,3 +35,14 @@ def first_event_rows(view: ResolvedView) -> exp.Select:
     ]
     earliest = named(exp.Case(ifs=failing, default=edges[0].copy()), EVENT_TIMESTAMP)
     return exp.select(earliest).from_(readable_rows(view).subquery("view_rows"))
+
+
+def next_event_rows(view: ResolvedView, *, since: datetime) -> exp.Select:
+    """The earliest event timestamp at or after `since` of the view's rows that can be stored, in one row."""
+    earliest = named(exp.Min(this=column(EVENT_TIMESTAMP)), EVENT_TIMESTAMP)
+    counts = exp.and_(
+        column(EVENT_TIMESTAMP) >= moment(since),
+        column(EVENT_TIMESTAMP) < moment(END_OF_TIME),
+        *not_null([KNOWN_AT, *(key.name for key in view.keys)]),
+    )
+    return exp.select(earliest).from_(readable_rows(view).subquery("view_rows")).where(counts)

@@ -57,6 +57,19 @@ def newest_parameters(view: ResolvedView, *, since: datetime | None, until: date
     return {name: hop_at(value - view.publish_delay, view.every) for name, value in moments.items()}
 
 
+@lru_cache(maxsize=256)
+def next_visible_rows(view: ResolvedView, *, rows: str) -> exp.Select:
+    """Of a row-level view: when the first of the rows becomes visible that is not by `since`, in one row."""
+    visible = exp.select(named(visible_from(view), VISIBLE_FROM)).from_(table(rows))
+    earliest = named(exp.Min(this=column(VISIBLE_FROM)), VISIBLE_FROM)
+    return exp.select(earliest).from_(visible.subquery("visible")).where(column(VISIBLE_FROM) > _moment(_SINCE))
+
+
+def next_visible_since(since: datetime) -> dict[str, int | str]:
+    """The parameter of `next_visible_rows`."""
+    return {_SINCE: since.isoformat()}
+
+
 def days_read(view: ResolvedView, *, since: datetime | None, until: datetime) -> Interval | None:
     """The days of event time that a materialization needs of a windowed view; None: all of them."""
     longest = longest_window(view)

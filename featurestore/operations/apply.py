@@ -11,6 +11,7 @@ from featurestore.graph.resolved import Graph
 from featurestore.operations.backfill import DEFAULT_CHUNK_DAYS, backfill, create_table
 from featurestore.operations.fill_chunks import ChunkFilled
 from featurestore.operations.materialize import Materialized, MaterializeRequest, materialize
+from featurestore.operations.missing import say_quiet
 from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.plan.stages import Backfill, CreateTable, Materialize, Plan, Promote
 from featurestore.ports.state import CatalogState
@@ -33,6 +34,8 @@ def apply(
     ConcurrentChange when another process applied something since the plan was made: readers then see that.
     """
     offline.claim()
+    for passed in plan.quiet:
+        say_quiet(passed.view, passed.time, offline)
     for stage in plan.stages:
         match stage:
             case CreateTable(view):

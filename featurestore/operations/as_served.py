@@ -47,9 +47,10 @@ def served_history(features: FeatureSet, online: OnlineSide) -> ServedHistory:
 
 def deciding(history: Published, first: datetime, last: datetime) -> ServedView:
     """What of a view's history decides its answers at the moments from `first` to `last`, and nothing else: what is
-    published later changes nothing."""
+    published later changes nothing, nor do runs that changed nothing, of which only the last is remembered."""
     runs: list[ServedRun] = []
-    for run in sorted(history.runs, key=lambda run: (run.published_at, run.filled_to)):
+    deciding = (run for run in history.runs if not run.changed_nothing)
+    for run in sorted(deciding, key=lambda run: (run.published_at, run.filled_to)):
         if run.published_at > last:
             break
         if runs and run.filled_to <= runs[-1].filled_to:

@@ -121,5 +121,5 @@ def notes(
     if left_out:
         yield (
             f"{left_out:,} keys were written after {show_moment(filled.to)} and are left out: the offline table does "
-            f"not reach them yet. It is filled hour by hour: audit {asked.name} again after the next knownat run --due."
+            f"not reach them yet: audit {asked.name} again after the next knownat run --due."
         )

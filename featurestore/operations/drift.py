@@ -8,7 +8,7 @@ from featurestore.graph.drift import drifts
 from featurestore.graph.resolved import Graph, ResolvedView, SourceField
 from featurestore.intervals import Interval
 from featurestore.operations.sides import OfflineSide
-from featurestore.operations.upstream import upstream_snapshot
+from featurestore.operations.upstream import upstream_snapshot, upstream_version
 from featurestore.ports.source_reader import SourceReader, SourceSnapshot
 
 
@@ -17,10 +17,21 @@ def read_sources(
 ) -> tuple[SourceSnapshot, ...]:
     """What the view's sources, and then the views that it reads, hold now. Raises SourceDrifted when a column that the
     view reads is gone from a source or has another type there, and SourceError."""
+    found = _sources(view, offline, within)
+    return (*found, *(upstream_snapshot(upstream, offline, within=within) for upstream in view.upstreams))
+
+
+def source_versions(view: ResolvedView, offline: OfflineSide) -> tuple[tuple[str, str], ...]:
+    """The versions of what `read_sources` would find, without opening the tables of views. Raises what that raises."""
+    found = tuple((snapshot.source, snapshot.version) for snapshot in _sources(view, offline, None))
+    return (*found, *((upstream.name, upstream_version(upstream, offline)) for upstream in view.upstreams))
+
+
+def _sources(view: ResolvedView, offline: OfflineSide, within: Interval | None) -> tuple[SourceSnapshot, ...]:
     found = tuple(offline.sources.read(declared_source(source), within=within) for source in view.sources)
     if drifted := drifts(view, {snapshot.source: present_fields(snapshot) for snapshot in found}):
         raise SourceDrifted(drifted)
-    return (*found, *(upstream_snapshot(upstream, offline, within=within) for upstream in view.upstreams))
+    return found
 
 
 def present_fields(snapshot: SourceSnapshot) -> tuple[SourceField, ...]:

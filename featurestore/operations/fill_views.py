@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from featurestore.errors import InvalidRequest, KnownatError, SourceDrifted, SourceError
 from featurestore.graph.chain_order import upstream_first
 from featurestore.graph.resolved import ResolvedView
-from featurestore.intervals import Interval, IntervalSet, show_moment
+from featurestore.intervals import show_moment
 from featurestore.operations.backfill import DEFAULT_CHUNK_DAYS, chunks_of
-from featurestore.operations.drift import all_of_them, read_sources
+from featurestore.operations.drift import all_of_them
 from featurestore.operations.fill_chunks import Chunk, ChunkFilled, fill_chunks
-from featurestore.operations.first_event import first_event
-from featurestore.operations.hold_rows import held_days
-from featurestore.operations.outdated import outdated
+from featurestore.operations.missing import EventTime, missing
 from featurestore.operations.sides import OfflineSide
-from featurestore.plan.build import SourceSpan, wanted_interval
+from featurestore.operations.sources_once import SourcesOnce
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +39,35 @@ class FillRequest:
                 f"A backfill starts before it ends, got {show_moment(self.start)} to {show_moment(self.end)}."
             )
 
+    @property
+    def event_time(self) -> EventTime:
+        return EventTime(self.start, self.end, self.recompute, self.accept_removed)
+
 
 def fill_views(
-    request: FillRequest, offline: OfflineSide, *, now: datetime, chunk_days: int = DEFAULT_CHUNK_DAYS
+    request: FillRequest,
+    offline: OfflineSide,
+    *,
+    now: datetime,
+    chunk_days: int = DEFAULT_CHUNK_DAYS,
+    sources: SourcesOnce | None = None,
 ) -> Iterator[ChunkFilled]:
     """Backfill each view in turn, after those that it reads. Consume the iterator: work happens as it is read. Running
     it again does nothing.
 
     A view whose sources can not be read, or have drifted, does not keep the others from being filled: SourceError or
-    SourceDrifted comes after the last of them.
+    SourceDrifted comes after the last of them. `sources`: what was found of them in this run already.
     """
     broken: list[KnownatError] = []
+    deciding = replace(offline, sources=sources or SourcesOnce(offline.sources))
 
     def chunks(views: Sequence[ResolvedView]) -> Iterator[Chunk]:
         for view in views:
             try:
-                intervals = intervals_to_fill(view, request, offline, now=now)
-                pieces = chunks_of(view, intervals, offline, chunk_days=chunk_days)
+                found = missing(view, request.event_time, deciding, now=now)
+                if found.longer is not None:  # else another process has filled it since, as far as that is known
+                    offline.coverage.replace(view.table, found.longer.fill, found.longer.by)
+                pieces = chunks_of(view, found.days, offline, chunk_days=chunk_days)
             except (SourceError, SourceDrifted) as error:
                 broken.append(error)
             else:
@@ -81,25 +91,3 @@ def _independent(views: Iterable[ResolvedView]) -> Iterator[tuple[ResolvedView, 
             group = {}
         group[view.table] = view
     yield tuple(group.values())
-
-
-def intervals_to_fill(view: ResolvedView, request: FillRequest, offline: OfflineSide, *, now: datetime) -> IntervalSet:
-    """What a request means for one view. Nothing outside of what its sources hold and what is filled already."""
-    coverage = offline.coverage.coverage(view.table)
-    covered = coverage.covered
-    wanted = wanted_interval(view, _spans(view, offline), now, first=first_event(view, offline), covered=covered)
-    possible = covered | IntervalSet((wanted,) if wanted else ())
-    if not possible:
-        return possible
-    start = request.start or possible.intervals[0].start
-    end = request.end or possible.intervals[-1].end
-    inside = IntervalSet((Interval(start, end),) if start < end else ())
-    if request.recompute:
-        return possible & inside
-    due = possible - covered | outdated(view, offline, now=now).days
-    return (due | held_days(coverage) if request.accept_removed else due) & inside
-
-
-def _spans(view: ResolvedView, offline: OfflineSide) -> dict[str, SourceSpan]:
-    found = read_sources(view, offline)
-    return {snapshot.source: SourceSpan(snapshot.rows, snapshot.first, snapshot.last) for snapshot in found}

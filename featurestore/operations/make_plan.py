@@ -15,10 +15,12 @@ from featurestore.graph.selection import referenced_features
 from featurestore.operations.drift import drifts_of
 from featurestore.operations.first_event import first_event
 from featurestore.operations.hold_rows import held_rows
+from featurestore.operations.missing import quiet_until
 from featurestore.operations.outdated import outdated
 from featurestore.operations.prepare_on_demand import prepare_on_demand
 from featurestore.operations.resolve import Resolved, resolve_definitions
 from featurestore.operations.sides import OfflineSide, OnlineSide
+from featurestore.operations.sources_once import SourcesOnce
 from featurestore.operations.upstream import upstream_versions
 from featurestore.plan.build import Situation, build_plan
 from featurestore.plan.stages import ByEngine, ChangeKind, Plan
@@ -48,6 +50,7 @@ def make_plan(project: Project, offline: OfflineSide, online: OnlineSide, *, now
     Raises DefinitionsError, with the drift of sources that may be behind its problems; and SourceDrifted when a source
     is no longer what an unchanged view over it was applied with.
     """
+    offline = replace(offline, sources=SourcesOnce(offline.sources))
     current = project.catalog.current()
     applied = current.graph if current else None
     known = project.memory.recall() if project.memory else Remembered()
@@ -57,12 +60,15 @@ def make_plan(project: Project, offline: OfflineSide, online: OnlineSide, *, now
     if project.memory and found != known:
         project.memory.keep(found)
     filled = [view for view in resolved.graph.views if offline.tables.exists(view.table)]
+    covered = {view.table: offline.coverage.coverage(view.table) for view in filled}
     late = {view.table: outdated(view, offline, now=now) for view in filled}
+    quiet = {view.table: quiet_until(view, covered[view.table], offline) for view in filled}
     answering = _online_tables(applied or Graph(), online)
     situation = Situation(
         applied=applied,
         serial=current.serial if current else None,
-        covered={view.table: offline.coverage.coverage(view.table).covered for view in filled},
+        covered={table: coverage.covered for table, coverage in covered.items()},
+        quiet={table: until for table, until in quiet.items() if until is not None},
         spans=resolved.spans,
         online=frozenset(answering),
         keeps={table: filled.keeps for table, filled in answering.items() if filled.keeps is not None},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,20 +18,20 @@ from featurestore.graph.arrow_types import arrow_schema
 from featurestore.graph.resolved import Column, ResolvedView
 from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
 from featurestore.intervals import Interval, show_moment
+from featurestore.operations.kept_online import kept_online
+from featurestore.operations.move_on import Moving, moved_before, moved_on, unchanging_from
 from featurestore.operations.open_table import open_table
 from featurestore.operations.reach import answers_until
 from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.operations.took_back import took_back
 from featurestore.ports.engine import ParquetFiles, Query
-from featurestore.ports.online_store import Filled, FillRequest, OnlineTable, TableRead
+from featurestore.ports.online_store import FillRequest, OnlineTable, TableRead
 from featurestore.ports.publications import Publication
 from featurestore.ports.state import Coverage, Materialization
 from featurestore.spec.dtypes import DType
 
 _TIMES = (Column(EVENT_TIMESTAMP, DType.TIMESTAMP), Column(KNOWN_AT, DType.TIMESTAMP))
 _KEYS_AT_ONCE = 1_000_000
-_SLACK = timedelta(days=1)
-"""How much longer than its TTL a row is kept online: to be told as expired, and for a TTL that is raised a little."""
 _BEFORE, _AFTER = "before", "after"
 
 
@@ -81,6 +81,9 @@ def materialize(
     as_of = max(until, now) if takes_pushes(view) and request.until >= now else until
     if since is not None and since >= as_of:
         return Materialized(view.name, since, 0, 0)
+    moving = Moving(view, until, as_of, now)
+    if since is not None and last is not None and since == last.filled_to and moved_on(moving, last, offline, online):
+        return Materialized(view.name, until, 0, 0)
     began_at = online.clock()
     # Begun before the table is opened: what is pushed from now on belongs to this generation, and stays.
     keeps = kept_online(view, None if since is None else filled)
@@ -93,9 +96,13 @@ def materialize(
         count = online.store.write(fill, rows)
     online.store.finish(fill, until)
     run = Publication(until, began_at, online.clock(), coverage.version, count.written, is_full=since is None)
+    if (moved := moved_before(last)) is not None:
+        online.publications.record(online.address, view.table, moved)
     # Before the progress: a run that stops between the two is repeated, and none that was published goes unrecorded.
     online.publications.record(online.address, view.table, run)
-    done = Materialization(view.table, until, coverage.version, count.written, now)
+    is_same = since is not None and not (count.written or count.kept) and last is not None
+    unchanging = unchanging_from(moving, snapshot, offline) if is_same else None
+    done = Materialization(view.table, until, coverage.version, count.written, now, unchanging=unchanging)
     online.progress.record(online.address, done, after=last)
     return Materialized(view.name, until, count.written, count.kept)
 
@@ -108,15 +115,6 @@ def _check_reaches(view: ResolvedView, since: datetime, online: OnlineSide) -> N
             f"The online store lost {view.table} when a run was about to copy what has changed in it since "
             f"{show_moment(since)}. It was not marked as filled; run `knownat materialize` again."
         )
-
-
-def kept_online(view: ResolvedView, beside: Filled | None) -> timedelta | None:
-    """How long after it happened the online store keeps a row of the view; None: for ever. Rows that are written beside
-    others are kept at least as long as those: a model may still be asked for by a TTL that was longer."""
-    wanted = None if view.ttl is None else view.ttl + _SLACK
-    if wanted is None or beside is None:
-        return wanted
-    return None if beside.keeps is None else max(wanted, beside.keeps)
 
 
 def _newest(

@@ -40,6 +40,15 @@ def open_table(table: str, offline: OfflineSide, *, days: Interval | None = None
     return snapshot
 
 
+def recorded_version(table: str, offline: OfflineSide) -> int:
+    """The newest version of the table, without opening it where state has recorded all that the log has. Raises as
+    `open_table` does where it has not."""
+    recorded = offline.ledger.commits.last(table)
+    if recorded is None or offline.ledger.log.entry(table, recorded.version + 1) is not None:
+        return open_table(table, offline).version
+    return recorded.version
+
+
 def version_to_replace(table: str, offline: OfflineSide) -> int:
     """The newest version, for a writer that is about to replace days of it. Raises as `open_table` does, but for files
     that are missing: filling their days again is what mends it."""

@@ -27,7 +27,8 @@ def publish_delay(view: ResolvedView, history: Published) -> PublishDelay | None
     """The true publish delay of a view's last runs; None where fewer than two have brought the store further.
 
     What happens in a window waits for a boundary, by declaration: there it is counted from the first boundary that the
-    run before did not have. Runs between pushes tell nothing, as what was pushed did not wait for them.
+    run before did not have. Runs between pushes tell nothing, as what was pushed did not wait for them, nor do runs
+    that changed nothing: nothing waited.
     """
     waits = list(_waits(view, history))[-RECENT_RUNS:]
     return PublishDelay(median_high(waits), max(waits), len(waits)) if waits else None
@@ -38,7 +39,8 @@ def _waits(view: ResolvedView, history: Published) -> Iterator[timedelta]:
     for run in sorted(history.runs, key=lambda run: run.published_at):
         if filled_to is not None and run.filled_to <= filled_to:
             continue
-        if filled_to is not None and not _is_between_pushes(view, run, history):
+        told = not (run.changed_nothing or _is_between_pushes(view, run, history))
+        if filled_to is not None and told:
             yield run.published_at - _first_missed(view, filled_to)
         filled_to = run.filled_to
 

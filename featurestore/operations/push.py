@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,7 +21,7 @@ from featurestore.errors import ConcurrentChange, InvalidRequest, QueryError
 from featurestore.graph.declared_sources import declared_source
 from featurestore.graph.resolved import ResolvedView
 from featurestore.graph.written import EVENT_TIMESTAMP
-from featurestore.intervals import show_moment
+from featurestore.intervals import floor_to, show_moment
 from featurestore.operations.add_rows import add_rows
 from featurestore.operations.fill_views import FillRequest, fill_views
 from featurestore.operations.fitted_column import as_moments
@@ -34,6 +34,8 @@ from featurestore.operations.source_rows import rejected_among
 from featurestore.ports.engine import Query
 from featurestore.ports.frames import FrameStore, Pushed
 from featurestore.spec.source import FrameSource
+
+_HOUR, _MICROSECOND = timedelta(hours=1), timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,7 @@ def _check_not_answered(source: FrameSource, request: PushRequest, rows: pa.Tabl
     coverage = offline.coverage.coverage(request.view.table)
     if source.known_at is not None or not coverage.rows:
         return
-    filled_to = coverage.covered.intervals[-1].end
+    filled_to = _answered_to(coverage.covered.intervals[-1].end)
     late = pc.sum(pc.less(as_moments(rows[source.event_timestamp]), pa.scalar(filled_to))).as_py()
     if late:
         raise InvalidRequest(
@@ -184,6 +186,12 @@ def _check_not_answered(source: FrameSource, request: PushRequest, rows: pa.Tabl
             "before anybody knew them. Declare known_at= on the source, and late rows are known when they arrive. To "
             f"change the past all the same, use project.push('{source.name}', …) and `knownat run --due`."
         )
+
+
+def _answered_to(filled_to: datetime) -> datetime:
+    """A view is filled as often as somebody likes, up to the very moment, and rows take a while to be pushed: those of
+    the hour under way are taken."""
+    return min(filled_to, floor_to(filled_to, _HOUR) + _MICROSECOND)
 
 
 def _are_first(view: ResolvedView, rows: pa.Table, offline: OfflineSide) -> bool:

@@ -13,7 +13,7 @@ from featurestore.errors import ConcurrentChange, StoreCorrupted, StoreRefused, 
 from featurestore.graph.resolved import ResolvedView
 from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
 from featurestore.intervals import show_moment
-from featurestore.operations.materialize import kept_online
+from featurestore.operations.kept_online import kept_online
 from featurestore.operations.sides import OnlineSide
 from featurestore.ports.online_store import FillRequest, OnlineTable, TableRead
 

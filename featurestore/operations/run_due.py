@@ -20,6 +20,7 @@ from featurestore.operations.hold_rows import held_rows
 from featurestore.operations.materialize import Materialized, MaterializeRequest, materialize
 from featurestore.operations.outdated import outdated
 from featurestore.operations.sides import OfflineSide, OnlineSide
+from featurestore.operations.sources_once import SourcesOnce
 from featurestore.plan.stages import HeldRows, LateRows
 from featurestore.ports.locks import Locks
 from featurestore.ports.online_store import OnlineTable, TableRead
@@ -58,27 +59,29 @@ Due = ChunkFilled | Materialized | LateRows | HeldRows | Busy | Refused
 
 def run_due(request: DueRequest, offline: OfflineSide, online: OnlineSide, locks: Locks) -> Iterator[Due]:
     """Do what is due, view by view, and tell what came of it. Consume the iterator: work happens as it is read."""
+    sources = SourcesOnce(offline.sources)
     for view in request.views:
         with locks.hold(view.table) as holder:
             if holder is not None:
                 yield Busy(view.name, view.table, holder)
                 continue
             try:
-                yield from _bring_up_to_date(view, request, offline, online)
+                yield from _bring_up_to_date(view, request, (offline, online), sources)
             except KnownatError as error:
                 yield Refused(view.name, view.table, error.code, error.message)
 
 
 def _bring_up_to_date(
-    view: ResolvedView, request: DueRequest, offline: OfflineSide, online: OnlineSide
+    view: ResolvedView, request: DueRequest, sides: tuple[OfflineSide, OnlineSide], sources: SourcesOnce
 ) -> Iterator[Due]:
-    yield from fill_views(FillRequest((view,)), offline, now=request.now, chunk_days=request.chunk_days)
-    if view.lateness is not None and (late := outdated(view, offline, now=request.now).late):
+    (offline, online), now = sides, request.now
+    yield from fill_views(FillRequest((view,)), offline, now=now, chunk_days=request.chunk_days, sources=sources)
+    if view.lateness is not None and (late := outdated(view, offline, now=now).late):
         yield late
     if (held := held_rows(view, offline.coverage.coverage(view.table))) is not None:
         yield held
     if _is_online(view, online):
-        yield materialize(MaterializeRequest(view, request.now), offline, online, now=request.now)
+        yield materialize(MaterializeRequest(view, now), offline, online, now=now)
 
 
 def _is_online(view: ResolvedView, online: OnlineSide) -> bool:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from featurestore.errors import DatasetGone, NotApplied, UnknownName
 from featurestore.graph.fingerprint import fingerprint
 from featurestore.graph.resolved import FeatureSet
-from featurestore.intervals import show_moment
+from featurestore.intervals import EPOCH, show_moment
 from featurestore.operations.as_served import PinnedHistory, ServedHistory, pin_history, served_warnings
 from featurestore.operations.fitted_column import as_moments
 from featurestore.operations.open_table import content_at, open_table
@@ -164,6 +164,7 @@ def _span(request: TrainingSetRequest) -> tuple[datetime | None, datetime | None
 def _identity(request: TrainingSetRequest, inputs: _Inputs) -> str:
     """A hash of everything that decides the result, and of nothing else."""
     features = request.features
+    _, last = _span(request)
     return fingerprint(
         "dataset",
         [[output.name, output.dtype.value, output.fingerprint] for output in features.outputs],
@@ -172,10 +173,16 @@ def _identity(request: TrainingSetRequest, inputs: _Inputs) -> str:
             [view.name, view.fingerprint, None if view.ttl is None else view.ttl.total_seconds()]
             for view in features.views
         ],
-        [[table.table, table.version, show_moment(table.answers_until)] for table in inputs.tables],
+        [[table.table, table.version, show_moment(_asked_until(table, last))] for table in inputs.tables],
         [inputs.spine, request.timestamp, request.label],
         *([] if inputs.served is None else [["as served", inputs.served]]),
     )
+
+
+def _asked_until(table: PinnedTable, last: datetime | None) -> datetime:
+    """How far a table matters: what it answers after the last row asks is nothing to this pull. It reaches further with
+    every minute in which nothing happens."""
+    return EPOCH if last is None else min(table.answers_until, last)
 
 
 def _manifest(

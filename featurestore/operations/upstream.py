@@ -13,7 +13,7 @@ from pathlib import Path
 from featurestore.graph.chained import stored_schema
 from featurestore.graph.resolved import ResolvedView
 from featurestore.intervals import DAY, Interval, floor_to
-from featurestore.operations.open_table import files_at, open_table
+from featurestore.operations.open_table import files_at, open_table, recorded_version
 from featurestore.operations.sides import OfflineSide
 from featurestore.ports.commits import RecordedFile
 from featurestore.ports.engine import ParquetFiles
@@ -37,12 +37,24 @@ def upstream_snapshot(view: ResolvedView, offline: OfflineSide, *, within: Inter
         source=view.name,
         relation=_inside(snapshot.files, within),
         schema=schema,
-        version=f"{view.table}@v{snapshot.version}",
+        version=_version(view, snapshot.version),
         rows=snapshot.rows,
         first=filled.start,
         last=filled.end - _MICROSECOND,
         parts=_days(snapshot, files_at(view.table, snapshot.version, offline.ledger)),
     )
+
+
+def upstream_version(view: ResolvedView, offline: OfflineSide) -> str:
+    """The version that `upstream_snapshot` would tell."""
+    covered = offline.coverage.coverage(view.table).covered
+    if not covered or not offline.tables.exists(view.table):
+        return view.table
+    return _version(view, recorded_version(view.table, offline))
+
+
+def _version(view: ResolvedView, version: int) -> str:
+    return f"{view.table}@v{version}"
 
 
 def _inside(files: ParquetFiles, within: Interval | None) -> ParquetFiles:

@@ -10,9 +10,18 @@ from featurestore.graph.chain_order import upstream_first
 from featurestore.graph.resolved import Graph, ResolvedView
 from featurestore.graph.selection import service_features
 from featurestore.intervals import DAY, Interval, IntervalSet, floor_to, whole_days
-from featurestore.plan.stages import Backfill, Change, ChangeKind, CreateTable, Materialize, Plan, Promote, Stage
+from featurestore.plan.stages import (
+    Backfill,
+    Change,
+    ChangeKind,
+    CreateTable,
+    Materialize,
+    Plan,
+    Promote,
+    QuietTime,
+    Stage,
+)
 
-_ROW_LEVEL_STEP = timedelta(hours=1)
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -44,6 +53,8 @@ class Situation:
     """When the rows of a table begin, where the sources do not say it."""
     outdated: Mapping[str, IntervalSet] = field(default_factory=dict)
     """What is filled of a table, but no longer from what its sources hold."""
+    quiet: Mapping[str, datetime] = field(default_factory=dict)
+    """Up to when no rows are in the sources of a table after what is filled of it, where that is known."""
     dated: Mapping[str, Collection[str]] = field(default_factory=dict)
     """For the table of each view that reads others, those of which each day touches no other day of it."""
 
@@ -53,16 +64,20 @@ def build_plan(wanted: Graph, situation: Situation) -> Plan:
     changes = tuple(_changes(situation.applied or Graph(), wanted))
     asked = _asked_online(wanted, situation)
     stages: list[Stage] = []
+    quiet: list[QuietTime] = []
     spans = dict(situation.spans)
     for view in upstream_first(wanted.views):
         until_then = replace(situation, spans=spans, outdated=_due(view, stages, situation))
+        passed = _quiet_time(view, stages, until_then)
+        quiet += passed
+        until_then = replace(until_then, covered=_with_quiet_time(passed, until_then.covered))
         added = tuple(_view_stages(view, until_then, asked))
         stages += added
         if view.name not in situation.spans:  # nobody reads a view that has the name of a source
             spans[view.name] = _filled_span(view, added, until_then)
     if wanted != situation.applied:
         stages.append(Promote(wanted, situation.serial))
-    return Plan(changes, tuple(stages))
+    return Plan(changes, tuple(stages), quiet=tuple(quiet))
 
 
 def wanted_interval(
@@ -73,24 +88,39 @@ def wanted_interval(
     first: datetime | None = None,
     covered: IntervalSet | None = None,
 ) -> Interval | None:
-    """The event time a view should be filled for: from the day of its sources' first row to the last full hop whose
-    rows are known by now. A view without a hop is filled up to and with the last full hour: what happened on the hour
-    counts at that moment, where a window leaves it to the next hop. A view that reads others is filled no further than
-    they are; None where nothing is filled of one of those.
+    """The event time a view should be filled for: from the day of its sources' first row to `wanted_end`; None where
+    nothing is filled of a view that it reads.
 
     Sources without rows by now are filled, too: that nothing happened is an answer. What is `covered` already is not
     left behind, so that no hole is between it and now. `first`: the view's own first row, where it is not its sources'.
     """
-    known = now - (view.delay or timedelta(0))
-    end = floor_to(known, view.every) if view.every else floor_to(known, _ROW_LEVEL_STEP) + _MICROSECOND
-    for upstream in view.upstreams:
-        if (last := spans[upstream.name].last) is None:
-            return None
-        filled_to = last + _MICROSECOND
-        end = min(end, floor_to(filled_to, view.every) if view.every else filled_to)
+    filled = {one.name: spans[one.name].last for one in view.upstreams}
+    end = wanted_end(view, now, {name: None if last is None else last + _MICROSECOND for name, last in filled.items()})
+    if end is None:
+        return None
     firsts = [first] if first else [moment for name in _read(view) if (moment := spans[name].first) is not None]
     begins = [*firsts, end - _MICROSECOND, *(piece.start for piece in covered or ())]
     return Interval(floor_to(min(begins), DAY), end)
+
+
+def wanted_end(view: ResolvedView, now: datetime, filled_to: Mapping[str, datetime | None]) -> datetime | None:
+    """Up to when a view should be filled: for every answer of this moment, and no further. Of windows that is the last
+    full hop whose rows are known by now. Without a hop it is what can be online by now: what happened up to and at this
+    very moment, less the time until it is known and published, where that is the same for all rows.
+
+    A view that reads others is filled no further than they are, which `filled_to` says; None where one is not at all.
+    """
+    if view.every is not None:
+        end = floor_to(now - (view.delay or timedelta(0)), view.every)
+    elif view.delay is None:
+        end = now + _MICROSECOND
+    else:
+        end = now - view.delay - view.publish_delay + _MICROSECOND
+    for upstream in view.upstreams:
+        if (reached := filled_to[upstream.name]) is None:
+            return None
+        end = min(end, reached if view.every is None else floor_to(reached, view.every))
+    return end
 
 
 def estimated_rows(view: ResolvedView, missing: IntervalSet, spans: Mapping[str, SourceSpan]) -> int:
@@ -109,6 +139,28 @@ def estimated_rows(view: ResolvedView, missing: IntervalSet, spans: Mapping[str,
 def _read(view: ResolvedView) -> tuple[str, ...]:
     """The names of all that a view reads: of sources, then of views."""
     return (*(source.name for source in view.sources), *(upstream.name for upstream in view.upstreams))
+
+
+def _quiet_time(view: ResolvedView, stages: Collection[Stage], situation: Situation) -> tuple[QuietTime, ...]:
+    """The time since what is filled, if nothing happened in it. A day that is filled again is filled up to now."""
+    covered, quiet = situation.covered.get(view.table, IntervalSet()), situation.quiet.get(view.table)
+    if not covered or quiet is None or any(_filling(upstream, stages) for upstream in view.upstreams):
+        return ()
+    reached = covered.intervals[-1].end
+    end = _wanted(view, situation)
+    day = IntervalSet((Interval(floor_to(reached - _MICROSECOND, DAY), reached),))
+    if end is None or not reached < end.end <= quiet or situation.outdated.get(view.table, IntervalSet()) & day:
+        return ()
+    return (QuietTime(view, Interval(reached, end.end)),)
+
+
+def _with_quiet_time(passed: Collection[QuietTime], covered: Mapping[str, IntervalSet]) -> Mapping[str, IntervalSet]:
+    return {**covered, **{one.view.table: covered[one.view.table] | IntervalSet((one.time,)) for one in passed}}
+
+
+def _wanted(view: ResolvedView, situation: Situation) -> Interval | None:
+    first, covered = situation.firsts.get(view.table), situation.covered.get(view.table)
+    return wanted_interval(view, situation.spans, situation.now, first=first, covered=covered)
 
 
 def _filled_span(view: ResolvedView, stages: Collection[Stage], situation: Situation) -> SourceSpan:
@@ -163,8 +215,7 @@ def _view_stages(view: ResolvedView, situation: Situation, asked: Collection[str
     if is_new:
         yield CreateTable(view)
     covered = situation.covered.get(view.table, IntervalSet())
-    first = situation.firsts.get(view.table)
-    interval = wanted_interval(view, situation.spans, situation.now, first=first, covered=covered)
+    interval = _wanted(view, situation)
     missing = IntervalSet((interval,)) - covered if interval else IntervalSet()
     missing |= situation.outdated.get(view.table, IntervalSet())
     if missing:

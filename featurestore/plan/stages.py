@@ -53,6 +53,14 @@ class Materialize:
 
 
 @dataclass(frozen=True, slots=True)
+class QuietTime:
+    """Time since a view was filled in which its sources have no rows: it counts as filled, with nothing to be done."""
+
+    view: ResolvedView
+    time: Interval
+
+
+@dataclass(frozen=True, slots=True)
 class Promote:
     """Make the graph what readers see, in place of the one that was applied as number `replacing`. Always last."""
 
@@ -115,6 +123,8 @@ class Plan:
     """Rows that stay in tables although they are gone from their sources."""
     by_engine: tuple[ByEngine, ...] = ()
     """Of the on-demand features that are new or changed, those that make lookups slower."""
+    quiet: tuple[QuietTime, ...] = ()
+    """What carrying the plan out says in passing. It is nothing to do."""
 
     @property
     def nothing_to_do(self) -> bool:

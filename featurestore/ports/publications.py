@@ -25,6 +25,11 @@ class Publication:
     is_full: bool
     """Every key was copied, not only those that had changed."""
 
+    @property
+    def changed_nothing(self) -> bool:
+        """Whether every answer stayed what it was."""
+        return not self.rows and not self.is_full
+
 
 @dataclass(frozen=True, slots=True)
 class PushSpan:
@@ -42,11 +47,17 @@ class Published:
     pushed: PushSpan | None = None
 
 
+def stands_in_place(run: Publication, *, of: Publication) -> bool:
+    """Whether every keeper of publications forgets the run before this one."""
+    return run.changed_nothing and of.changed_nothing and run.filled_to >= of.filled_to
+
+
 class PublicationState(Protocol):
     """Kept for each online store, named by its address, and each of its tables."""
 
     def record(self, store: str, table: str, run: Publication) -> None:
-        """Remember a run that is complete."""
+        """Remember a run that is complete. Of runs in a row that changed nothing, the last alone is kept: the answers
+        between them are those of the run before them."""
         ...
 
     def record_push(self, store: str, table: str, pushed_at: datetime) -> None:

@@ -83,6 +83,15 @@ class HeldDay:
 
 
 @dataclass(frozen=True, slots=True)
+class Settled:
+    """As long as the sources have these versions, nothing of the table is missing or outdated, and they have no row
+    between what is filled and `until`."""
+
+    source_versions: tuple[tuple[str, str], ...]
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class FilledInterval:
     """One chunk of a backfill: these rows went into this version of the view's table."""
 
@@ -97,6 +106,8 @@ class FilledInterval:
     """Counted where the view declares a lateness, or stores nothing else that tells it when rows are gone; None
     elsewhere. Days without rows are left out, and one with gone rows that were held has as many as before."""
     held: tuple[HeldDay, ...] = ()
+    settled: Settled | None = None
+    """Of the fill that what is covered ends with: what was found when nothing was to be filled; None: not looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +160,12 @@ class Coverage:
         return self.covered.intervals[0].end if self.fills else None
 
     @property
+    def last(self) -> FilledInterval | None:
+        """The fill that what is filled ends with; None when nothing is."""
+        last = max(self.holdings, key=lambda holding: holding.interval.end, default=None)
+        return None if last is None else last.fill
+
+    @property
     def rows(self) -> int:
         return sum(fill.rows for fill in self.fills)
 
@@ -161,13 +178,26 @@ class CoverageState(Protocol):
     def coverage(self, table: str) -> Coverage: ...
 
     def record(self, table: str, fill: FilledInterval) -> None:
-        """Remember that an interval is filled; fills of earlier versions that it contains wholly are forgotten. In one
-        transaction."""
+        """Remember that an interval is filled; fills of earlier versions that it contains wholly are forgotten, and
+        what was settled is not any more. In one transaction."""
+        ...
+
+    def replace(self, table: str, fill: FilledInterval, by: FilledInterval) -> bool:
+        """Say `by` where `fill` was said, in its place among the others; False, and nothing changed, where `fill` is no
+        longer what is recorded."""
         ...
 
     def forget(self, table: str) -> None:
         """Nothing of the table is filled: it is about to be created."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanging:
+    """No answer from this version of a table changes between what is copied and `until`."""
+
+    version: int
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +212,8 @@ class Materialization:
     is_dated_by_data: bool = True
     """False: by a release before the timestamps of a windowed view's rows followed from the data alone. Its rows may be
     dated later than what is to replace them."""
+    unchanging: Unchanging | None = None
+    """Found when nothing was to be copied; None: not looked."""
 
 
 class MaterializationState(Protocol):

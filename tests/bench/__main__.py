@@ -58,6 +58,12 @@ def _plan(folder: Path, arguments: argparse.Namespace) -> None:
     measure_plan(folder, 1_000 if arguments.large else 200)
 
 
+def _due(folder: Path, arguments: argparse.Namespace) -> None:
+    from tests.bench.due import measure_due
+
+    measure_due(folder, arguments.runs)
+
+
 def _online(folder: Path, arguments: argparse.Namespace) -> None:
     from tests.bench.online import measure_online
     from tests.bench.online_growth import measure_online_growth
@@ -83,6 +89,7 @@ _SUBJECTS: dict[str, Callable[[Path, argparse.Namespace], None]] = {
     "windows": _windows,
     "growth": _growth,
     "plan": _plan,
+    "due": _due,
     "online": _online,
 }
 

@@ -29,6 +29,20 @@ def test_runs_come_back_equal_in_the_order_in_which_they_were_recorded(state: St
     assert state.publications.published("here", "t") == Published(runs)
 
 
+def test_of_runs_in_a_row_that_changed_nothing_the_last_is_kept(state: State) -> None:
+    def idle(hour: int) -> Publication:
+        return replace(run(hour), rows=0)
+
+    full = replace(run(9, is_full=True), rows=0)
+    for one in (idle(1), idle(2), run(3), idle(4), idle(5), idle(6), full, idle(10), run(11)):
+        state.publications.record("here", "t", one)
+    state.publications.record("here", "u", idle(7))
+
+    kept = (idle(2), run(3), idle(6), full, idle(10), run(11))
+    assert state.publications.published("here", "t").runs == kept
+    assert state.publications.published("here", "u").runs == (idle(7),)
+
+
 def test_the_newest_runs_can_be_asked_for_alone(state: State) -> None:
     for hour in range(5):
         state.publications.record("here", "t", run(hour))

@@ -17,12 +17,14 @@ from featurestore.errors import ConcurrentChange
 from featurestore.graph.resolved import (
     Graph,
 )
-from featurestore.intervals import Interval
+from featurestore.intervals import END_OF_TIME, Interval
 from featurestore.ports.state import (
     DayRows,
     FilledInterval,
     FilledPart,
     Materialization,
+    Settled,
+    Unchanging,
 )
 from featurestore.spec import dtypes
 from tests.contract.states import DELAYS, GRAPH, HOUR, NOON, State
@@ -113,6 +115,41 @@ def test_what_a_fill_saw_of_its_sources_comes_back(state: State) -> None:
     assert state.coverage.coverage("t").fills == (replace(fill(2, 4), parts=()), seen)
 
 
+def test_a_fill_is_replaced_in_its_place_unless_it_is_not_what_is_recorded(state: State) -> None:
+    first, last = fill(0, 2, version=1), fill(2, 4, version=2)
+    longer = replace(last, interval=fill(2, 9).interval, settled=Settled((("flights", "7"),), END_OF_TIME))
+    for one in (first, last):
+        state.coverage.record("t", one)
+
+    replaced = [state.coverage.replace("t", last, longer), state.coverage.replace("t", last, first)]
+
+    assert replaced == [True, False]
+    assert state.coverage.coverage("t").fills == (longer, first)
+    assert not state.coverage.replace("other", longer, last)
+
+
+def test_what_was_settled_is_not_any_more_once_something_is_filled(state: State) -> None:
+    settled = replace(fill(24, 48), settled=Settled((("flights", "7"),), NOON + 99 * HOUR))
+    state.coverage.record("t", settled)
+    state.coverage.record("other", settled)
+
+    state.coverage.record("t", fill(0, 24, version=2))
+
+    assert {one.settled for one in state.coverage.coverage("t").fills} == {None}
+    assert state.coverage.coverage("other").fills == (settled,)
+
+
+def test_the_last_fill_is_the_one_that_what_is_covered_ends_with(state: State) -> None:
+    long, restated, today = fill(-72, 11), fill(-48, -24, version=2), fill(-12, 13, version=3)
+    assert state.coverage.coverage("t").last is None
+    for one in (long, restated):
+        state.coverage.record("t", one)
+    before = state.coverage.coverage("t").last
+    state.coverage.record("t", today)
+
+    assert (before, state.coverage.coverage("t").last) == (long, today)
+
+
 def test_what_is_held_is_told_by_the_fill_that_it_is_of(state: State) -> None:
     state.coverage.record("t", fill(-36, 11, version=1))
     state.coverage.record("t", fill(-12, 8, version=2))
@@ -164,6 +201,14 @@ def test_the_last_materialization_replaces_the_one_before(state: State) -> None:
     state.materializations.record("redis://a", second, after=first)
 
     assert state.materializations.last("redis://a", "t") == second
+
+
+def test_what_a_materialization_found_of_later_changes_comes_back(state: State) -> None:
+    found = Materialization("t", NOON, 1, 10, NOON, unchanging=Unchanging(3, END_OF_TIME))
+    state.materializations.record("redis://a", found, after=None)
+
+    assert state.materializations.last("redis://a", "t") == found
+    assert state.materializations.all("redis://a") == (found,)
 
 
 def test_stores_do_not_share_progress(state: State) -> None:

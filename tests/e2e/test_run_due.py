@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,7 +21,8 @@ LATER = "2026-02-01T06:30:00Z"
 
 @pytest.fixture(scope="module")
 def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project that was started, applied and materialized, with its clock standing a day later by now."""
+    """A project that was started, applied and materialized, with its clock standing a day later by now, and something
+    that has happened since."""
     folder = tmp_path_factory.mktemp("projects") / "shop"
     done("init", folder)
     done("apply", "--project", folder)
@@ -28,7 +30,20 @@ def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = folder / "knownat.toml"
     lines = [line for line in settings.read_text().splitlines() if not line.startswith("clock")]
     settings.write_text("\n".join([f"clock = {LATER}", *lines]))
+    _happen(folder / "data" / "orders.parquet", "ordered_at", "loaded_at")
+    _happen(folder / "data" / "visits.parquet", "visited_at")
     return folder
+
+
+def _happen(file: Path, *moments: str) -> None:
+    """The file's last row happens again, shortly before the clock."""
+    rows = pq.read_table(file)
+    row = rows.slice(rows.num_rows - 1)
+    for name in moments:
+        later = pa.array([datetime.fromisoformat(LATER) - timedelta(minutes=70)], row[name].type)
+        row = row.set_column(row.column_names.index(name), name, later)
+    file.unlink()
+    pq.write_table(pa.concat_tables([rows, row]), file)
 
 
 @pytest.fixture
@@ -51,11 +66,11 @@ def test_what_is_missing_is_filled_and_what_is_online_follows(shop: Path) -> Non
 
     assert (first.code, again.code) == (0, 0)
     assert {one["view"] for one in first.json["filled"]} == {"customer_orders", "last_visit"}
-    assert {one["filled_to"] for one in first.json["materialized"]} == {"2026-02-01T06:00:00Z"}
+    online_to = {"customer_orders": "2026-02-01T06:00:00Z", "last_visit": LATER}
+    assert {one["view"]: one["filled_to"] for one in first.json["materialized"]} == online_to
     assert again.json["filled"] == again.json["busy"] == again.json["refused"] == []
-    assert {view["online_to"] for view in done("status", "--project", shop, "--json").json["views"]} == {
-        "2026-02-01T06:00:00Z"
-    }
+    statuses = done("status", "--project", shop, "--json").json["views"]
+    assert {view["view"]: view["online_to"] for view in statuses} == online_to
     assert done("audit", "--project", shop).code == 0
 
 

@@ -166,6 +166,17 @@ def test_a_dataset_as_served_comes_back_to_the_byte_after_further_runs(project: 
     assert rebuild(manifest.id, project.offline, project.archive).result == manifest.result
 
 
+def test_runs_that_changed_nothing_make_no_other_dataset(project: SmallProject) -> None:
+    asked = (-3, -0.5, 0)
+    table = project.graph.view("last").table
+    idle = Publication(NOON - MINUTE, NOON - 2 * MINUTE, NOON - MINUTE, 1, 0, is_full=False)
+    before = pull(project, *asked)
+
+    project.online.publications.record("memory", table, idle)
+
+    assert pull(project, *asked) == before
+
+
 def test_a_dataset_whose_history_is_gone_says_so(project: SmallProject) -> None:
     manifest = pull(project, -3)
     assert manifest.served is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,11 @@ from featurestore.intervals import DAY, Interval
 from featurestore.operations.fill_views import FillRequest, fill_views
 from featurestore.operations.hold_rows import held_rows
 from featurestore.plan.stages import HeldRows
-from featurestore.ports.state import Coverage, CoverageState, FilledInterval
 from featurestore.spec.aggregate import Aggregate, last_n, percentile
 from featurestore.spec.feature_view import FeatureView
 from featurestore.spec.source import ParquetSource
 from tests.changing_shop import HOUR, MOMENT, NOW, START, THING, Shop, source, view
+from tests.forgetful_state import Forgetful, Killed
 from tests.property.project import open_small_project
 
 SIZES = ParquetSource("sizes", path="sizes.parquet", event_timestamp="since", removed_rows="follow")
@@ -268,26 +268,6 @@ def test_a_view_that_reads_another_follows_it(shop: Shop) -> None:
 
 def coverage(shop: Shop, name: str) -> Any:
     return shop.project.offline.coverage.coverage(shop.project.graph.view(name).table)
-
-
-class Killed(Exception):
-    """The process ends here."""
-
-
-@dataclass
-class Forgetful:
-    """A CoverageState of a process that is killed before it can record."""
-
-    state: CoverageState
-
-    def coverage(self, table: str) -> Coverage:
-        return self.state.coverage(table)
-
-    def record(self, table: str, fill: FilledInterval) -> None:
-        raise Killed(table, fill)
-
-    def forget(self, table: str) -> None:
-        self.state.forget(table)
 
 
 def test_a_fill_that_was_killed_between_commit_and_record_holds_the_same_rows_again(shop: Shop) -> None:

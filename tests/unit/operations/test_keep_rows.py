@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,11 @@ import pytest
 from featurestore.adapters.duckdb_engine import DuckDBEngine
 from featurestore.errors import DatasetGone, DefinitionsError, KnownatError, TableDamaged
 from featurestore.operations.fill_views import FillRequest, fill_views
-from featurestore.ports.state import Coverage, CoverageState, FilledInterval
 from featurestore.spec.aggregate import Aggregate
 from featurestore.spec.feature_view import FeatureView
 from featurestore.spec.source import ParquetSource
 from tests.changing_shop import HOUR, START, THING, Shop, source, view
+from tests.forgetful_state import Forgetful, Killed
 from tests.property.project import open_small_project
 
 DAY_2 = START + 26 * HOUR
@@ -109,26 +109,6 @@ def test_accepting_removal_removes_nothing_that_is_kept(shop: Shop) -> None:
     shop.fill(now=DAY_3, accept_removed=True, recompute=True)
 
     assert shop.trained(("a", 49), ("b", 49)) == [1.0, 2.0]
-
-
-class Killed(Exception):
-    """The process ends here."""
-
-
-@dataclass
-class Forgetful:
-    """A CoverageState of a process that is killed before it can record."""
-
-    state: CoverageState
-
-    def coverage(self, table: str) -> Coverage:
-        return self.state.coverage(table)
-
-    def record(self, table: str, fill: FilledInterval) -> None:
-        raise Killed(table, fill)
-
-    def forget(self, table: str) -> None:
-        self.state.forget(table)
 
 
 def test_a_fill_that_was_killed_between_commit_and_record_makes_no_second_version(shop: Shop) -> None:

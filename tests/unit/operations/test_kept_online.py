@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from featurestore.graph.resolved import ResolvedView
-from featurestore.operations.materialize import kept_online
+from featurestore.operations.kept_online import kept_online
 from featurestore.ports.online_store import Filled
 
 DAY = timedelta(days=1)

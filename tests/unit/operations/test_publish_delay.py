@@ -63,6 +63,15 @@ def test_runs_that_brought_the_store_no_further_tell_nothing_in_whichever_order_
     assert publish_delay(ROWS, history((30, 31), (0, 1), (30, 90), (20, 95))) == delay(31, 31, 1)
 
 
+def test_runs_that_changed_nothing_tell_nothing_and_what_comes_after_waited_since_then() -> None:
+    runs = history((0, 0), (300, 300), (310, 312))
+    idle = replace(
+        runs, runs=tuple(replace(run, rows=0) if number == 1 else run for number, run in enumerate(runs.runs))
+    )
+
+    assert publish_delay(ROWS, idle) == delay(12, 12, 1)
+
+
 def test_only_the_last_hundred_runs_count() -> None:
     runs = history((0, 0), (500, 500), *((500 + n, 500 + n) for n in range(1, 101)))
 

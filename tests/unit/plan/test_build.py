@@ -140,12 +140,16 @@ def test_a_removed_view_is_only_taken_out_of_what_readers_see() -> None:
         (replace(DELAYS, every=6 * HOUR), NOW.replace(minute=0)),
         (replace(DELAYS, every=DAY), NOW.replace(hour=0, minute=0)),
         (replace(DELAYS, delay=HOUR), NOW.replace(hour=11, minute=0)),
-        (replace(DELAYS, every=None), NOW.replace(minute=0) + TICK),
-        (replace(DELAYS, every=None, delay=None), NOW.replace(minute=0) + TICK),
-        (replace(DELAYS, every=None, delay=3 * HOUR), NOW.replace(hour=9, minute=0) + TICK),
+        (replace(DELAYS, publish_delay=3 * HOUR), NOW.replace(minute=0)),
+        (replace(DELAYS, every=None), NOW + TICK),
+        (replace(DELAYS, every=None, delay=None), NOW + TICK),
+        (replace(DELAYS, every=None, delay=3 * HOUR), NOW.replace(hour=9) + TICK),
+        (replace(DELAYS, every=None, publish_delay=3 * HOUR), NOW.replace(hour=9) + TICK),
+        (replace(DELAYS, every=None, delay=HOUR, publish_delay=HOUR), NOW.replace(hour=10) + TICK),
+        (replace(DELAYS, every=None, delay=None, publish_delay=3 * HOUR), NOW + TICK),
     ],
 )
-def test_a_view_is_wanted_from_its_sources_first_day_to_the_last_hop_that_is_known(
+def test_a_view_is_wanted_from_its_sources_first_day_to_the_last_hop_or_moment_that_can_be_answered(
     view: ResolvedView, end: datetime
 ) -> None:
     assert wanted_interval(view, SPANS, NOW) == Interval(MONDAY, end)
