@@ -55,6 +55,7 @@ STATUSES: ErrorStatuses = MappingProxyType(
         errors.StoreRefused: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.StoreCorrupted: HTTPStatus.INTERNAL_SERVER_ERROR,
         errors.ConcurrentChange: HTTPStatus.CONFLICT,
+        errors.ProjectsMixed: HTTPStatus.CONFLICT,
         errors.TableDamaged: HTTPStatus.INTERNAL_SERVER_ERROR,
         errors.DatasetInUse: HTTPStatus.CONFLICT,
         errors.DatasetGone: HTTPStatus.GONE,
