@@ -88,6 +88,26 @@ class DuckDBEngine:
                 self._volatility = Volatility(self._connection())
             return self._volatility.parts(self._text(tree))
 
+    def failure_of(self, query: Query, *, seconds: float) -> str | None:
+        import duckdb
+
+        cursor, _ = self._open(query)
+
+        def tried() -> str | None:
+            with closing(cursor):
+                try:
+                    cursor.sql(self._text(query.tree)).to_arrow_table()
+                except duckdb.OutOfMemoryException:
+                    return None
+                except duckdb.Error as error:
+                    return _reason(error)
+            return None
+
+        try:
+            return within(seconds, tried, lambda: _interrupt(cursor))
+        except NeverEnded:
+            return None
+
     def stream(self, query: Query) -> pa.RecordBatchReader:
         import duckdb
 
@@ -270,10 +290,14 @@ def _data_file(row: tuple[object, ...], folder: str, partition_by: str) -> DataF
 
 
 def _refused(error: Exception) -> QueryError:
-    """DuckDB's message without the text of the compiled query behind it."""
     import duckdb
 
-    message = str(error).split("\n\nLINE ", 1)[0].split("\nLINE ", 1)[0]
+    reason = _reason(error)
     if isinstance(error, duckdb.InvalidInputException | duckdb.ConversionException | duckdb.OutOfRangeException):
-        return ValueRefused(f"The engine refused a value: {message.partition(' Error: ')[2] or message}")
-    return QueryError(f"The engine refused a query: {message}")
+        return ValueRefused(f"The engine refused a value: {reason.partition(' Error: ')[2] or reason}")
+    return QueryError(f"The engine refused a query: {reason}")
+
+
+def _reason(error: Exception) -> str:
+    """DuckDB's message without the text of the compiled query behind it."""
+    return str(error).split("\n\nLINE ", 1)[0].split("\nLINE ", 1)[0]

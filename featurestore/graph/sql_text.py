@@ -113,6 +113,16 @@ def canonical_sql(tree: exp.Expr) -> str:
     return tree.sql(dialect=DIALECT, comments=False, normalize=True, identify=True, unsupported_level=ErrorLevel.IGNORE)
 
 
+def string_literals(tree: exp.Expr) -> set[str]:
+    """The texts that stand in quotes."""
+    return {literal.name for literal in tree.find_all(exp.Literal) if literal.is_string}
+
+
+def called_functions(tree: exp.Expr) -> set[str]:
+    """The names, in small letters, of the functions that the parser has no name of its own for."""
+    return {call.name.lower() for call in tree.find_all(exp.Anonymous)}
+
+
 def _is_reference(tokens: list[Token], index: int, text: str) -> bool:
     if index + 2 >= len(tokens) or tokens[index + 1].token_type is not TokenType.COLON:
         return False

@@ -51,6 +51,12 @@ class ViewQuery:
     def projection(self, name: str) -> Projection:
         return next(projection for projection in self.projections if projection.name == name)
 
+    def only(self, name: str) -> exp.Select:
+        """The query with that column alone."""
+        tree = self.tree.copy()
+        tree.set("expressions", [select for select in tree.selects if select.alias_or_name == name])
+        return tree
+
     def canonical(self) -> str:
         return canonical_sql(_sorted(self.tree))
 

@@ -33,6 +33,27 @@ def compute(prepared: PreparedOnDemand, columns: Mapping[str, pa.Array], rows: i
     return computed
 
 
+def first_failing(
+    prepared: PreparedOnDemand, columns: Mapping[str, pa.Array], rows: int
+) -> tuple[int, QueryError] | None:
+    """Of rows that `compute` raised QueryError of, the first that it raises it of alone, and that error. It computes
+    about as many rows again: one row's fault is told to everybody who asked together with it."""
+    low, high = 0, rows
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _failure(prepared, columns, low, middle) else (middle, high)
+    failure = _failure(prepared, columns, low, high)
+    return None if failure is None else (low, failure)
+
+
+def _failure(prepared: PreparedOnDemand, columns: Mapping[str, pa.Array], start: int, end: int) -> QueryError | None:
+    try:
+        compute(prepared, {name: values.slice(start, end - start) for name, values in columns.items()}, end - start)
+    except QueryError as error:
+        return error
+    return None
+
+
 def compute_table(prepared: PreparedOnDemand, table: pa.Table) -> dict[str, pa.ChunkedArray]:
     """As `compute`, for any number of rows."""
     pieces: dict[str, list[pa.Array]] = {name: [] for name in prepared.direct}

@@ -18,7 +18,7 @@ from featurestore.errors import EntityRowsError, LookupInThePast, NotMaterialize
 from featurestore.graph.resolved import Column, FeatureSet, ViewUse
 from featurestore.intervals import EPOCH, show_moment
 from featurestore.operations.answered_rows import AnsweredRows, OnlineAnswer, Status
-from featurestore.operations.compute_on_demand import compute
+from featurestore.operations.compute_on_demand import compute, first_failing
 from featurestore.operations.entity_rows import Entities, row_count, typed_columns
 from featurestore.operations.prepare_on_demand import PreparedOnDemand, prepare_on_demand
 from featurestore.ports.engine import Engine
@@ -176,7 +176,9 @@ class _Request:
         try:
             computed = compute(on_demand, arrays, self.rows)
         except QueryError as error:  # of these values: the expression itself was tried when it was applied
-            raise EntityRowsError(f"A feature can not be computed of these rows. {error.message}") from error
+            found = first_failing(on_demand, arrays, self.rows)
+            rows, reason = ("these rows", error) if found is None else (f"row {found[0]}", found[1])
+            raise EntityRowsError(f"A feature can not be computed of {rows}. {reason.message}") from error
         return {name: tuple(map(_in_utc, values.to_pylist())) for name, values in computed.items()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -23,7 +24,7 @@ from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.operations.sources_once import SourcesOnce
 from featurestore.operations.upstream import upstream_versions
 from featurestore.plan.build import Situation, build_plan
-from featurestore.plan.stages import ByEngine, ChangeKind, Plan
+from featurestore.plan.stages import ByEngine, CanFail, ChangeKind, Plan
 from featurestore.plan.usage import DatasetUse
 from featurestore.ports.definitions import DefinitionsReader
 from featurestore.ports.model_usage import ModelUsage
@@ -56,7 +57,7 @@ def make_plan(project: Project, offline: OfflineSide, online: OnlineSide, *, now
     known = project.memory.recall() if project.memory else Remembered()
     resolved = _with_upstreams(_resolved(project, offline, applied or Graph(), known), offline)
     firsts = _first_events(resolved, offline, known)
-    found = Remembered(resolved.views, firsts)
+    found = Remembered(resolved.views, firsts, resolved.can_fail, resolved.on_demand)
     if project.memory and found != known:
         project.memory.keep(found)
     filled = [view for view in resolved.graph.views if offline.tables.exists(view.table)]
@@ -81,11 +82,26 @@ def make_plan(project: Project, offline: OfflineSide, online: OnlineSide, *, now
     told = tuple(one.late for one in late.values() if one.late)
     held = tuple(one for view in filled if (one := held_rows(view, offline.coverage.coverage(view.table))))
     slow = _by_engine(plan, resolved.graph, offline)
-    return replace(plan, pinned=_pinned(plan, applied or Graph(), project), late=told, held=held, by_engine=slow)
+    failing = tuple(_can_fail(plan, resolved))
+    pinned = _pinned(plan, applied or Graph(), project)
+    return replace(plan, pinned=pinned, late=told, held=held, by_engine=slow, can_fail=failing)
+
+
+def _can_fail(plan: Plan, resolved: Resolved) -> Iterator[CanFail]:
+    changed = _changed(plan)
+    for key, view in resolved.views.items():
+        if f"view:{view.name}" in changed:
+            yield from resolved.can_fail.get(key, ())
+    for tried in resolved.on_demand.values():
+        yield from (one for one in tried.can_fail if f"on_demand:{one.what}" in changed)
+
+
+def _changed(plan: Plan) -> set[str]:
+    return {change.what for change in plan.changes if change.kind in (ChangeKind.ADDED, ChangeKind.CHANGED)}
 
 
 def _by_engine(plan: Plan, graph: Graph, offline: OfflineSide) -> tuple[ByEngine, ...]:
-    changed = {change.what for change in plan.changes if change.kind in (ChangeKind.ADDED, ChangeKind.CHANGED)}
+    changed = _changed(plan)
     names = [feature.name for feature in graph.on_demand if f"on_demand:{feature.name}" in changed]
     prepared = (prepare_on_demand(referenced_features(graph, [name]), offline.engine) for name in names)
     return tuple(ByEngine(name, reason) for one in prepared for name, reason in one.by_engine.items())
@@ -112,7 +128,7 @@ def _rows_key(view: ResolvedView, resolved: Resolved) -> str:
 
 def _resolved(project: Project, offline: OfflineSide, applied: Graph, known: Remembered) -> Resolved:
     try:
-        resolved = resolve_definitions(project.definitions, offline.sources, offline.engine, known.views)
+        resolved = resolve_definitions(project.definitions, offline.sources, offline.engine, known)
     except DefinitionsError as error:
         raise DefinitionsError([*error.problems, *_drift_problems(project, offline, applied)]) from error
     present = {source.name: source.fields for source in resolved.graph.sources}

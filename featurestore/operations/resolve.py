@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from typing import TypeAlias
 
 import pyarrow as pa
 
-from featurestore.compiler.on_demand import ROWS, probe
-from featurestore.errors import DefinitionsError, EngineTimeout, KnownatError, Problem, QueryError
-from featurestore.graph.arrow_types import arrow_schema, dtype_of
+from featurestore.errors import DefinitionsError, KnownatError, Problem
 from featurestore.graph.chain_order import in_levels
 from featurestore.graph.chained import stored_schema, upstream_view
 from featurestore.graph.declared import view_keys
-from featurestore.graph.draft import Draft, DraftView, complete, draft
+from featurestore.graph.draft import Draft, complete, draft
 from featurestore.graph.drift import drifts
 from featurestore.graph.resolved import Graph, ResolvedView
-from featurestore.graph.services import DraftOnDemand, draft_on_demand, settle_services
+from featurestore.graph.services import draft_on_demand, settle_services
 from featurestore.graph.settle import settle_views
 from featurestore.graph.upstream_view import UpstreamView
 from featurestore.operations.drift import present_fields
+from featurestore.operations.typed import typed_on_demand, typed_views
 from featurestore.plan.build import SourceSpan
+from featurestore.plan.stages import CanFail
 from featurestore.ports.definitions import DefinitionsReader
-from featurestore.ports.engine import Engine, Query
+from featurestore.ports.engine import Engine
+from featurestore.ports.plan_memory import NOTHING, Remembered, Tried
 from featurestore.ports.source_reader import SourceReader, SourceSnapshot
 from featurestore.spec.declarations import Declarations
-from featurestore.spec.dtypes import OFFERED, DType
+
+CanFailures: TypeAlias = tuple[CanFail, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,51 +41,60 @@ class Resolved:
     """Which version of its data each source holds now."""
     views: Mapping[str, ResolvedView] = field(default_factory=dict)
     """The graph's views by the keys of their declarations: what the next resolving may know already."""
+    can_fail: Mapping[str, CanFailures] = field(default_factory=dict)
+    """By the same keys, what of the views fails on some values; views of which nothing does are not in it."""
+    on_demand: Mapping[str, Tried] = field(default_factory=dict)
+    """What was found of on-demand features, by keys that cover what it follows from."""
 
 
 def resolve_definitions(
     definitions: DefinitionsReader,
     sources: SourceReader,
     engine: Engine,
-    known: Mapping[str, ResolvedView] = MappingProxyType({}),
+    known: Remembered = NOTHING,
 ) -> Resolved:
     """Everything the definitions mean together. Raises DefinitionsError with every problem that one pass can find.
 
-    `known` are views that were resolved before, by the keys of their declarations: they are not resolved again.
+    What is `known` from before is not found out again.
     """
     declarations, problems = complete(definitions.load())
     snapshots, unreadable = _read_sources(declarations, sources)
     schemas = {name: snapshot.schema for name, snapshot in snapshots.items()}
     keys = view_keys(declarations, schemas)
-    before = {name: known[key] for name, key in keys.items() if key in known}
-    graph, wrong = _resolve_views(declarations, schemas, engine, before)
+    before = {name: known.views[key] for name, key in keys.items() if key in known.views}
+    graph, can_fail, wrong = _resolve_views(declarations, schemas, engine, before)
     on_demand, misread = draft_on_demand(declarations, graph)
-    types, odd = _on_demand_types(on_demand, engine)
+    typed, odd = typed_on_demand(on_demand, engine, known.on_demand)
     mixed = _mixed_columns(declarations, graph, snapshots)
     if found := [*problems, *unreadable, *wrong, *misread, *odd, *mixed]:
         raise DefinitionsError(found)
-    graph = settle_services(declarations, graph, on_demand, types)
+    graph = settle_services(declarations, graph, on_demand, typed.dtypes)
     spans = {name: SourceSpan(one.rows, one.first, one.last) for name, one in snapshots.items()}
     versions = {name: one.version for name, one in snapshots.items()}
-    return Resolved(graph, spans, versions, {keys[view.name]: view for view in graph.views if view.name in keys})
+    views = {keys[view.name]: view for view in graph.views if view.name in keys}
+    fails = {key: known.can_fail[key] for key in views if key in known.can_fail}
+    fails |= {keys[name]: found for name, found in can_fail.items() if name in keys}
+    return Resolved(graph, spans, versions, views, fails, typed.tried)
 
 
 def _resolve_views(
     declarations: Declarations, schemas: Mapping[str, pa.Schema], engine: Engine, before: Mapping[str, ResolvedView]
-) -> tuple[Graph, list[Problem]]:
+) -> tuple[Graph, dict[str, CanFailures], list[Problem]]:
     """Entities, sources and views; those that are known from before stand in their places. A view is resolved after
-    those that it reads."""
+    those that it reads. With what was found to fail on some values, by the names of the views."""
     graph, _ = settle_views(Draft(declarations, (), schemas), {})
     levels, problems = in_levels(declarations, before)
     settled = dict(before)
+    can_fail: dict[str, CanFailures] = {}
     for level in levels:
         fresh = replace(declarations, views=tuple(view for view in level if view.name not in settled))
         if fresh.views:
-            found, wrong = _resolve_level(fresh, schemas, engine, _readable(declarations, settled))
+            found, failing, wrong = _resolve_level(fresh, schemas, engine, _readable(declarations, settled))
             settled |= {view.name: view for view in found}
+            can_fail |= failing
             problems += wrong
     views = tuple(settled[view.name] for view in declarations.views if view.name in settled)
-    return replace(graph, views=views), problems
+    return replace(graph, views=views), can_fail, problems
 
 
 def _readable(declarations: Declarations, settled: Mapping[str, ResolvedView]) -> dict[str, UpstreamView]:
@@ -92,7 +103,7 @@ def _readable(declarations: Declarations, settled: Mapping[str, ResolvedView]) -
 
 def _resolve_level(
     fresh: Declarations, schemas: Mapping[str, pa.Schema], engine: Engine, upstreams: Mapping[str, UpstreamView]
-) -> tuple[tuple[ResolvedView, ...], list[Problem]]:
+) -> tuple[tuple[ResolvedView, ...], dict[str, CanFailures], list[Problem]]:
     """Views that read only sources and views that are resolved already."""
     offered = {
         name: stored_schema(one.resolved)
@@ -100,9 +111,9 @@ def _resolve_level(
         if one.resolved is not None and not one.is_windowed
     }
     drafted, wrong = draft(fresh, {**offered, **schemas}, upstreams)
-    types, refused = _view_schemas(drafted, engine)
-    graph, untyped = settle_views(drafted, types)
-    return graph.views, [*wrong, *refused, *untyped]
+    typed, refused = typed_views(drafted, engine)
+    graph, untyped = settle_views(drafted, typed.schemas)
+    return graph.views, typed.can_fail, [*wrong, *refused, *untyped]
 
 
 def _read_sources(declarations: Declarations, reader: SourceReader) -> tuple[dict[str, SourceSnapshot], list[Problem]]:
@@ -127,70 +138,3 @@ def _mixed_columns(
             what = f"column '{drift.column}' of source '{drift.source}' is {drift.now}"
             hint = f"write it with one type: {', '.join(drift.features)} can not be made of it"
             yield Problem(sites[drift.source], what, hint)
-
-
-def _view_schemas(drafted: Draft, engine: Engine) -> tuple[dict[str, pa.Schema], list[Problem]]:
-    empty = {name: schema.empty_table() for name, schema in drafted.schemas.items()}
-    schemas: dict[str, pa.Schema] = {}
-    problems: list[Problem] = []
-    for view in drafted.views:
-        name = view.declaration.name
-        try:
-            if volatile := list(_volatile_in_view(view, engine)):
-                problems += volatile
-                continue
-            read = {source.name: empty[source.name] for source in view.written.sources}
-            schemas[name] = engine.schema(Query(view.query.tree, read))
-        except QueryError as error:
-            problems.append(Problem(view.declaration.declared_at, f"view '{name}': {error}"))
-            if isinstance(error, EngineTimeout):
-                break  # each of the others might take as long
-    return schemas, problems
-
-
-def _volatile_in_view(view: DraftView, engine: Engine) -> Iterator[Problem]:
-    """What has another value each time, with the features it is in, or else in the view's SQL."""
-    found = engine.volatile_parts(view.query.tree)
-    name, told = view.declaration.name, set[str]()
-    for column in view.written.columns if found else ():
-        parts = engine.volatile_parts(column.alone())
-        if parts:
-            told.update(parts)
-            what = f"'{column.known_as}' of view '{name}'"
-            yield _volatile(column.declared_at, what, parts, view.written.offered)
-    if rest := tuple(part for part in found if part not in told):
-        yield _volatile(view.declaration.declared_at, f"view '{name}'", rest, view.written.offered)
-
-
-def _volatile(where: str, what: str, parts: tuple[str, ...], columns: Iterable[str]) -> Problem:
-    words = {part.removesuffix("()") for part in parts}
-    named = sorted(name for name in columns if name.lower() in words)
-    hint = f'the column is "{named[0]}", in double quotes' if named else "use what the rows hold, as their timestamps"
-    shown = ", ".join(parts)
-    return Problem(where, f"{what}: {shown} gives another value each time, and no answer could be given again", hint)
-
-
-def _on_demand_types(drafts: tuple[DraftOnDemand, ...], engine: Engine) -> tuple[dict[str, DType], list[Problem]]:
-    types: dict[str, DType] = {}
-    problems: list[Problem] = []
-    for one in drafts:
-        feature = one.declaration
-        rows = arrow_schema(one.columns).empty_table() if one.columns else pa.table({"__row": pa.array([], pa.int64())})
-        try:
-            query = probe(one.expression, feature.name)
-            if volatile := engine.volatile_parts(query):
-                what = f"on-demand feature '{feature.name}'"
-                problems.append(_volatile(feature.declared_at, what, volatile, dict(feature.inputs)))
-                continue
-            found = engine.schema(Query(query, {ROWS: rows})).field(0).type
-        except QueryError as error:
-            problems.append(Problem(feature.declared_at, f"on-demand feature '{feature.name}': {error}"))
-            if isinstance(error, EngineTimeout):
-                break
-            continue
-        if (dtype := dtype_of(found)) is None:
-            what = f"on-demand feature '{feature.name}' is {found}, which a feature can not be"
-            problems.append(Problem(feature.declared_at, what, f"CAST it to one of {OFFERED}"))
-        else:
-            types[feature.name] = dtype
-    return types, problems

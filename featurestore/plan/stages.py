@@ -106,6 +106,17 @@ class ByEngine:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class CanFail:
+    """What fails on values that a table may well hold: one such row, and its whole fill or request fails."""
+
+    what: str
+    """`view:feature`, a view, or an on-demand feature."""
+    reason: str
+    at_limits: bool
+    """Whether only the limits of its types are such values, as where the greatest whole numbers are added."""
+
+
 Stage = CreateTable | Backfill | Materialize | Promote
 
 
@@ -125,6 +136,8 @@ class Plan:
     """Of the on-demand features that are new or changed, those that make lookups slower."""
     quiet: tuple[QuietTime, ...] = ()
     """What carrying the plan out says in passing. It is nothing to do."""
+    can_fail: tuple[CanFail, ...] = ()
+    """Of what is new or changed."""
 
     @property
     def nothing_to_do(self) -> bool:

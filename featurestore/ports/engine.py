@@ -81,6 +81,11 @@ class Engine(Protocol):
         or who is asking, and samples of rows. As people write it; empty where rows alone decide."""
         ...
 
+    def failure_of(self, query: Query, *, seconds: float) -> str | None:
+        """Why the query fails on these rows, in the engine's words; None where it does not, or where that is not found
+        out in so many seconds or in the engine's memory. Its rows are thrown away."""
+        ...
+
     def stream(self, query: Query) -> pa.RecordBatchReader:
         """The rows, in batches, in the query's order. The reader keeps what it needs alive; close it when done."""
         ...

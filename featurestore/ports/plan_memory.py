@@ -8,6 +8,16 @@ from datetime import datetime
 from typing import Protocol
 
 from featurestore.graph.resolved import ResolvedView
+from featurestore.plan.stages import CanFail
+from featurestore.spec.dtypes import DType
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What the engine said of an on-demand feature."""
+
+    dtype: DType
+    can_fail: tuple[CanFail, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +27,12 @@ class Remembered:
     views: Mapping[str, ResolvedView] = field(default_factory=dict)
     firsts: Mapping[str, datetime | None] = field(default_factory=dict)
     """When a view's rows begin."""
+    can_fail: Mapping[str, tuple[CanFail, ...]] = field(default_factory=dict)
+    """Of a view, by its key."""
+    on_demand: Mapping[str, Tried] = field(default_factory=dict)
+
+
+NOTHING = Remembered()
 
 
 class PlanMemory(Protocol):

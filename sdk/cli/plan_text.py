@@ -29,6 +29,7 @@ def plan_data(plan: Plan) -> dict[str, object]:
         "late": plan.late,
         "held": plan.held,
         "by_engine": plan.by_engine,
+        "can_fail": plan.can_fail,
     }
 
 
@@ -46,6 +47,7 @@ def plan_text(plan: Plan) -> RenderableType:
         *(["", *late_lines(plan.late)] if plan.late else []),
         *(["", *held_lines(plan.held)] if plan.held else []),
         *(["", *_by_engine_lines(plan)] if plan.by_engine else []),
+        *(["", *_can_fail_lines(plan)] if plan.can_fail else []),
     )
 
 
@@ -80,6 +82,20 @@ def _by_engine_lines(plan: Plan) -> list[str]:
     return [
         "These on-demand features are computed by the engine, which adds 1 to 2 ms to a lookup:",
         *(f"  {one.feature}: {one.reason}" for one in plan.by_engine),
+    ]
+
+
+def _can_fail_lines(plan: Plan) -> list[str]:
+    likely = [f"  {one.what}: {one.reason}" for one in plan.can_fail if not one.at_limits]
+    limits = [one.what for one in plan.can_fail if one.at_limits]
+    some = ", ".join(limits[:_FEATURES_SHOWN]) + (" and others" if len(limits) > _FEATURES_SHOWN else "")
+    return [
+        *(["These fail on some values, and one such row fails a whole fill or request:", *likely] if likely else []),
+        *(
+            [f"Only the limits of their types, as the greatest whole number, are too much for: {some}"]
+            if limits
+            else []
+        ),
     ]
 
 

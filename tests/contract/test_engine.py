@@ -231,6 +231,20 @@ def test_what_has_another_value_each_time_is_told(engine: Engine, sql: str, part
     assert found == parts or len(found) == parts
 
 
+def test_a_trial_says_why_a_query_fails_on_its_rows(engine: Engine) -> None:
+    reason = engine.failure_of(query("SELECT tail::INT AS x FROM f", f=FLIGHTS), seconds=60)
+
+    assert reason == "Conversion Error: Could not convert string 'a' to INT32 when casting from source column tail"
+    assert engine.failure_of(query("SELECT tail, delay FROM f", f=FLIGHTS), seconds=60) is None
+
+
+def test_a_trial_that_does_not_end_in_time_says_nothing(engine: Engine) -> None:
+    endless = "SELECT sum(a.range * b.range) AS x FROM range(1000000000) AS a, range(1000000000) AS b"
+
+    assert engine.failure_of(query(endless), seconds=0.2) is None
+    assert answer(engine, "SELECT count(*) AS n FROM f", f=FLIGHTS) == [{"n": 3}]
+
+
 REFUSED = {
     "no such column": f"SELECT missing, '{SECRET}' AS x FROM f",
     "no such table": f"SELECT '{SECRET}' AS x FROM nowhere",

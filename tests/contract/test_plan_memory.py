@@ -12,7 +12,9 @@ from featurestore.adapters import plan_memory_file
 from featurestore.adapters.memory_plan import MemoryPlanMemory
 from featurestore.adapters.plan_memory_file import PlanMemoryFile
 from featurestore.graph.resolved import ResolvedView
-from featurestore.ports.plan_memory import PlanMemory, Remembered
+from featurestore.plan.stages import CanFail
+from featurestore.ports.plan_memory import PlanMemory, Remembered, Tried
+from featurestore.spec.dtypes import Decimal, DType
 from tests.unit.graph.resolving import flights, resolve
 from tests.unit.graph.test_declared import delays
 
@@ -34,7 +36,9 @@ def test_nothing_is_remembered_at_first(memory: PlanMemory) -> None:
 
 
 def test_what_is_kept_comes_back_equal(memory: PlanMemory, view: ResolvedView) -> None:
-    remembered = Remembered({"a": view}, {"b": FIRST, "c": None})
+    fails = (CanFail("delays:x", "Conversion Error", at_limits=False),)
+    tried = {"o": Tried(Decimal(18, 2), fails), "p": Tried(DType.INT64)}
+    remembered = Remembered({"a": view}, {"b": FIRST, "c": None}, {"a": fails}, tried)
     memory.keep(remembered)
 
     assert memory.recall() == remembered

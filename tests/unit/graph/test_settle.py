@@ -117,6 +117,6 @@ def test_an_expression_the_engine_refuses_is_a_problem_with_the_engines_reason()
     [found] = problems(source, view)
 
     assert found.startswith(
-        "view 'v': The engine refused a query: Catalog Error: Scalar Function with name no_such_funct"
+        "'x' of view 'v': The engine refused a query: Catalog Error: Scalar Function with name no_such_funct"
     )
     assert "SELECT" not in found

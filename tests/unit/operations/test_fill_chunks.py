@@ -71,6 +71,9 @@ class Watched:
     def volatile_parts(self, tree: exp.Query) -> tuple[str, ...]:
         return self.engine.volatile_parts(tree)
 
+    def failure_of(self, query: Query, *, seconds: float) -> str | None:
+        return self.engine.failure_of(query, seconds=seconds)
+
     def stream(self, query: Query) -> pa.RecordBatchReader:
         return self.engine.stream(query)
 

@@ -10,6 +10,7 @@ from featurestore.adapters.duckdb_engine import DuckDBEngine
 from featurestore.errors import DefinitionsError
 from featurestore.operations.resolve import resolve_definitions
 from featurestore.ports.engine import Query
+from featurestore.ports.plan_memory import Remembered
 from tests.property.project import Declared
 from tests.unit.graph.resolving import MOMENT, Columns, aircraft, engine, flights, problems
 
@@ -64,7 +65,7 @@ def test_views_that_are_known_are_not_resolved_again_and_stand_in_their_places()
     declared = Declared(view("first", "delay"), view("second", "seats"), view("third", "carrier"))
     with engine() as real:
         whole = resolve_definitions(declared, Columns(), real)
-    known = {key: found for key, found in whole.views.items() if found.name != "second"}
+    known = Remembered({key: found for key, found in whole.views.items() if found.name != "second"})
     with engine(Counting) as counting:
         again = resolve_definitions(declared, Columns(), counting, known)
 
@@ -75,7 +76,7 @@ def test_views_that_are_known_are_not_resolved_again_and_stand_in_their_places()
 
 def test_a_problem_of_one_view_is_told_though_the_others_are_known() -> None:
     with engine() as real:
-        known = resolve_definitions(Declared(view("good", "delay")), Columns(), real).views
+        known = Remembered(resolve_definitions(Declared(view("good", "delay")), Columns(), real).views)
         with pytest.raises(DefinitionsError, match="'sets'"):
             resolve_definitions(Declared(view("good", "delay"), view("wrong", "sets")), Columns(), real, known)
 

@@ -67,6 +67,9 @@ class Looked:
     queries: int = 0
     reads: int = 0
 
+    def failure_of(self, query: Query, *, seconds: float) -> str | None:
+        return self.engine.failure_of(query, seconds=seconds)
+
     def stream(self, query: Query) -> pa.RecordBatchReader:
         self.queries += 1
         return self.engine.stream(query)
