@@ -33,6 +33,10 @@ class Misfit:
     told: str
 
 
+class _Unfit(pa.ArrowInvalid):  # type: ignore[misc]  # pyarrow has no types
+    """Arrow would take it: the reason is ours, and worth telling."""
+
+
 def misfit(values: pa.ChunkedArray, dtype: DType) -> Misfit | None:
     """Why the column's values are none of the type, with the first such row; None if all of them are."""
     if not _is_same_kind(values.type, dtype):
@@ -98,7 +102,7 @@ def _floats(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     found = values.cast(kind)
     is_narrower = kind == pa.float32() and values.type == pa.float64()
     if is_narrower and pc.any(pc.and_(pc.is_inf(found), pc.is_finite(values))).as_py():
-        raise pa.ArrowInvalid(f"a number is too large for {kind}")
+        raise _Unfit("the type has no such number")
     return found
 
 
@@ -122,7 +126,7 @@ def _dates(values: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_timestamp(values.type):
         told = values if values.type.tz is None else pc.local_timestamp(values)
         if not days.cast(told.type).equals(told):
-            raise pa.ArrowInvalid("a time of day is no part of a date")
+            raise _Unfit("a date has no time of day")
     return days
 
 
@@ -153,7 +157,7 @@ def _list(values: pa.Array, item: DType, kind: pa.DataType) -> pa.Array:
 def _embeddings(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     found = _lists(values, DType.FLOAT32).cast(kind)
     if pc.list_flatten(found).null_count:
-        raise pa.ArrowInvalid("an embedding has no null items")
+        raise _Unfit("an embedding has no null items")
     return found
 
 
@@ -165,26 +169,28 @@ def _first_misfit(
     values: pa.ChunkedArray, what: str, convert: Callable[[pa.ChunkedArray], pa.ChunkedArray]
 ) -> Misfit | None:
     """By halves, so that a column that fits is converted once, and one that does not about twice."""
-    if _fits(values, convert):
+    if _error(values, convert) is None:
         return None
     first, end = 0, len(values)
     while end - first > 1:
         middle = (first + end) // 2
-        if _fits(values.slice(first, middle - first), convert):
+        if _error(values.slice(first, middle - first), convert) is None:
             first = middle
         else:
             end = middle
-    if _fits(values.slice(first, 1), convert):
+    error = _error(values.slice(first, 1), convert)
+    if error is None:
         return Misfit(f"{what}: it has too much in one piece, give it in several chunks")
-    return Misfit(f"{what}: row {first} has {_shown(values[first])}")
+    reason = f", and {error}" if isinstance(error, _Unfit) else ""
+    return Misfit(f"{what}: row {first} has {_shown(values[first])}{reason}")
 
 
-def _fits(values: pa.ChunkedArray, convert: Callable[[pa.ChunkedArray], pa.ChunkedArray]) -> bool:
+def _error(values: pa.ChunkedArray, convert: Callable[[pa.ChunkedArray], pa.ChunkedArray]) -> pa.ArrowException | None:
     try:
         convert(values)
-    except pa.ArrowException:
-        return False
-    return True
+    except pa.ArrowException as error:
+        return error
+    return None
 
 
 def _shown(value: pa.Scalar) -> str:

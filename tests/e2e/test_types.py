@@ -191,7 +191,7 @@ def test_a_spine_with_a_null_item_in_an_embedding_is_refused(client: Client) -> 
     asked = pa.array([[1.0, None, 2.0]] * len(ASKED), pa.list_(pa.float64()))
     table = spine()
 
-    with pytest.raises(SpineError, match=r"'asked' does not fit embedding\(3\): row 0 has \[1.0, None, 2.0\]"):
+    with pytest.raises(SpineError, match=r"'asked' does not fit embedding\(3\): .* an embedding has no null"):
         client.training_set(table.set_column(1, "asked", asked), service=SERVICE)
 
 

@@ -83,7 +83,11 @@ def test_what_fits_is_the_same_value(values: pa.ChunkedArray, dtype: DType, expe
         (column([2**63 - 1]), DType.FLOAT64, "does not fit float64: row 0 has 9223372036854775807"),
         (column([2**64 - 1], pa.uint64()), DType.FLOAT64, "does not fit float64: row 0 has 18446744073709551615"),
         (column([2**24 + 1]), DType.FLOAT32, "does not fit float32: row 0 has 16777217"),
-        (column([1.0, math.nan, 1e308]), DType.FLOAT32, "does not fit float32: row 2 has 1e+308"),
+        (
+            column([1.0, math.nan, 1e308]),
+            DType.FLOAT32,
+            "row 2 has 1e+308, and the type has no such number",
+        ),
         (column([7.0]), DType.INT64, "is double, and int64 is needed: convert it"),
         (column(["7"]), DType.INT64, "is string, and int64 is needed: convert it"),
         (column([True]), DType.INT64, "is bool, and int64 is needed: convert it"),
@@ -92,7 +96,11 @@ def test_what_fits_is_the_same_value(values: pa.ChunkedArray, dtype: DType, expe
         (column([b"a"]), DType.STRING, "is binary, and string is needed: convert it"),
         (column(NOT_UTF8), DType.STRING, "does not fit string: row 1 has a string that is none"),
         (column(["2024-03-10"]), DType.DATE, "is string, and date is needed: convert it"),
-        (column([MIDNIGHT, NOON], MICROSECONDS), DType.DATE, "does not fit date: row 1 has 2024-03-10T12:00:00+00:00"),
+        (
+            column([MIDNIGHT, NOON], MICROSECONDS),
+            DType.DATE,
+            "12:00:00+00:00, and a date has no time of day",
+        ),
         (column([MIDNIGHT], pa.timestamp("s", "Asia/Tokyo")), DType.DATE, "row 0 has 2024-03-10T09:00:00+09:00"),
         (column([0], pa.timestamp("us", "Nowhere/Land")), DType.DATE, "does not fit date: row 0 has"),
         (column([2**62], pa.timestamp("s")), DType.DATE, "does not fit date: row 0 has"),
@@ -111,7 +119,7 @@ def test_what_fits_is_the_same_value(values: pa.ChunkedArray, dtype: DType, expe
         (column([[True]]), dtypes.List(DType.INT64), "is list<item: bool>, and list(int64) is needed: convert it"),
         (column([[1e300, 1.0]]), dtypes.Embedding(2), "does not fit embedding(2): row 0 has [1e+300, 1.0]"),
         (column([[1.0, 2.0], [1.0]]), dtypes.Embedding(2), "does not fit embedding(2): row 1 has [1.0]"),
-        (column([[1.0, None]]), dtypes.Embedding(2), "does not fit embedding(2): row 0 has [1.0, None]"),
+        (column([[1.0, None]]), dtypes.Embedding(2), "row 0 has [1.0, None], and an embedding has no null items"),
     ],
 )
 def test_what_does_not_fit_is_told_with_the_first_such_row(values: pa.ChunkedArray, dtype: DType, message: str) -> None:
