@@ -44,7 +44,10 @@ def within(seconds: float, call: Callable[[], T], stop: Callable[[], None]) -> T
         _leave(thread, stop)
         raise
     if came_back:
-        return result.result()
+        try:
+            return result.result()
+        finally:
+            del result, came_back  # an error holds on to the frames that hold on to it, and to what they opened
     raise NeverEnded(is_left_behind=_leave(thread, stop))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 
 import pytest
 
@@ -16,6 +18,28 @@ def test_a_call_gives_or_raises_what_it_would() -> None:
     assert within(60, lambda: 5, lambda: None) == 5
     with pytest.raises(TimeoutError, match="of its own"):
         within(60, fails, lambda: None)
+
+
+def test_an_error_does_not_keep_what_the_call_had_opened() -> None:
+    class Opened:
+        pass
+
+    seen: list[weakref.ref[Opened]] = []
+
+    def fails() -> None:
+        opened = Opened()
+        seen.append(weakref.ref(opened))
+        raise ValueError(f"with {opened}")
+
+    gc.disable()
+    try:
+        with pytest.raises(ValueError, match="with") as caught:
+            within(60, fails, lambda: None)
+        del caught
+
+        assert seen[0]() is None
+    finally:
+        gc.enable()
 
 
 def test_a_call_that_stops_when_it_is_told_to_is_over() -> None:
