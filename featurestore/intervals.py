@@ -84,6 +84,12 @@ def ceil_to(moment: datetime, step: timedelta) -> datetime:
     return EPOCH - (EPOCH - moment) // step * step
 
 
+def days_of(first: datetime, last: datetime) -> Interval:
+    """The whole UTC days from that of `first` to that of `last`; the last day there is lacks its last microsecond."""
+    day = floor_to(last, DAY)
+    return Interval(floor_to(first, DAY), day + DAY if day <= LAST_MOMENT - DAY else LAST_MOMENT)
+
+
 def whole_days(intervals: IntervalSet, *, until: datetime) -> IntervalSet:
     """`intervals` widened to whole UTC days, but not past `until`: the unit in which tables are replaced."""
     return IntervalSet.of(

@@ -153,7 +153,7 @@ class OnlineResult:
         return matrix
 
     def statuses(self) -> list[dict[str, str]]:
-        """For each entity: column to `present`, `null`, `missing` or `expired`."""
+        """For each entity: column to `present`, `null`, `missing`, `expired` or `unreadable`."""
         return [{column.name: column.statuses[row] for column in self.details} for row in range(self.rows)]
 
     def event_timestamps(self) -> list[dict[str, datetime | None]]:

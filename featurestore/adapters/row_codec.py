@@ -15,11 +15,12 @@ bytes are kept is left to the stores.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import sha256
 from struct import error as StructError  # noqa: N812 - an exception, named as one
+from types import MappingProxyType
 
 import msgspec
 import numpy as np
@@ -50,6 +51,7 @@ KNOWN_AT = slice(12, 20)
 _LAYOUT = 3
 """Part of a table's identity: rows of another layout are another table's."""
 _TIMES = (Column("event_timestamp", DType.TIMESTAMP), Column("known_at", DType.TIMESTAMP))
+_ALL_READABLE: Mapping[int, frozenset[int]] = MappingProxyType({})
 _UNREADABLE = (StructError, msgspec.DecodeError, OverflowError, ValueError)
 
 
@@ -118,18 +120,22 @@ class RowCodec:
 
     def decode_rows(self, filled: Filled | None, stored: Sequence[bytes | None]) -> TableRows:
         """The rows behind stored values. Raises StoreCorrupted when the bytes are no rows of this table, as when one of
-        them has been damaged."""
+        them has been damaged. A row that was written with a value that nobody can be told is none of these."""
         try:
             columns = self._layout.unpack(stored)
-            values = self._layout.values(columns)
         except _UNREADABLE as error:
             raise self._corrupted("whole row", self._first_unreadable(stored)) from error
-        return TableRows(filled, _unbiased(columns[1]), _unbiased(columns[2]), values)
+        unreadable: Mapping[int, frozenset[int]] = _ALL_READABLE
+        try:
+            values = self._layout.values(columns)
+        except (OverflowError, ValueError):
+            values, unreadable = self._layout.readable_values(columns)
+        return TableRows(filled, _unbiased(columns[1]), _unbiased(columns[2]), values, unreadable)
 
     def _first_unreadable(self, stored: Sequence[bytes | None]) -> bytes:
         for data in stored:
             try:
-                self._layout.values(self._layout.unpack([data]))
+                self._layout.unpack([data])
             except _UNREADABLE:
                 return data or b""
         return b""

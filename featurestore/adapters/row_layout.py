@@ -105,6 +105,24 @@ class RowLayout:
         ]
         return [values[position] for position in self._order]
 
+    def readable_values(self, columns: list[Sequence[Any]]) -> tuple[list[Sequence[object]], dict[int, frozenset[int]]]:
+        """As `values`, with None for what is no value; and for each row that has some, their positions."""
+        stored = columns[_VALUES:]
+        if not self._no_nulls.issuperset(columns[_NULLS]):
+            stored = _with_nulls(stored, columns[_NULLS])
+        found: list[list[object]] = [[] for _ in stored]
+        unreadable: dict[int, set[int]] = {}
+        for place, position in enumerate(self._order):
+            convert = self._from_wire[position]
+            for row, value in enumerate(stored[position]):
+                try:
+                    told = value if value is None or convert is None else convert(value)
+                except (OverflowError, ValueError):
+                    told = None
+                    unreadable.setdefault(row, set()).add(place)
+                found[place].append(told)
+        return list(found), {row: frozenset(places) for row, places in unreadable.items()}
+
     def _fill(self, rows: npt.NDArray[np.void], batch: pa.RecordBatch) -> None:
         nulls = np.zeros((len(rows), 8 * rows["nulls"].shape[1]), np.bool_)
         for index, column in enumerate(self._columns):

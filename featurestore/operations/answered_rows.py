@@ -13,12 +13,14 @@ from featurestore.intervals import EPOCH
 
 
 class Status(Enum):
-    """Why a value is what it is. MISSING: no such key. EXPIRED: older than the TTL when asked."""
+    """Why a value is what it is. MISSING: no such key. EXPIRED: older than the TTL when asked. UNREADABLE: the row has
+    something asked for that nobody can be told, as a date in no year from 1 to 9999."""
 
     PRESENT = "present"
     NULL = "null"
     MISSING = "missing"
     EXPIRED = "expired"
+    UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class AnsweredRows:
     events: Sequence[int | None]
     """When each happened, in microseconds since 1970; None where there is none."""
     states: Sequence[Status] | None = None
-    """PRESENT, MISSING or EXPIRED; None where all are present."""
+    """PRESENT, MISSING, EXPIRED or UNREADABLE; None where all are present."""
 
     @property
     def moments(self) -> tuple[datetime | None, ...]:

@@ -23,6 +23,7 @@ from featurestore.operations.entity_rows import Entities, row_count, typed_colum
 from featurestore.operations.prepare_on_demand import PreparedOnDemand, prepare_on_demand
 from featurestore.ports.engine import Engine
 from featurestore.ports.online_store import AsyncOnlineReader, Key, OnlineReader, OnlineTable, TableRead, TableRows
+from featurestore.spec.dtypes import Kind
 from featurestore.spec.names import show_duration
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -148,7 +149,7 @@ class _Request:
         answered: list[AnsweredRows] = []
         for use, positions, answer in zip(prepared.uses, self.positions, found, strict=True):
             _check_filled(use, answer, self.asked)
-            values, rows = _answered(use, answer if positions is None else _taken(answer, positions), at)
+            values, rows = _answered(use, answer if positions is None else _taken(use, answer, positions), at)
             columns.append(values)
             answered.append(rows)
         computed = self._computed(columns) if prepared.features.on_demand else {}
@@ -208,15 +209,22 @@ def _keys(use: PreparedUse, inputs: _Inputs, count: int) -> tuple[Sequence[Key],
     return list(keys), positions
 
 
-def _taken(answer: TableRows, positions: list[int | None]) -> TableRows:
-    """An entry for each row asked for, of those for each key read."""
+def _taken(use: PreparedUse, answer: TableRows, positions: list[int | None]) -> TableRows:
+    """An entry for each row asked for, of those for each key read. Lists are each row's own: who changes one in this
+    process changes no other row."""
 
     def taken(column: Sequence[object]) -> list[object]:
         return [None if at is None else column[at] for at in positions]
 
     events, known = taken(answer.event_timestamps), taken(answer.known_at)
     values = [taken(column) for column in answer.values]
-    return TableRows(answer.filled, events, known, values)  # type: ignore[arg-type]  # what was int stays int
+    for index, column in enumerate(use.table.values):
+        if not (column.dtype.is_scalar or column.dtype.kind is Kind.DECIMAL):
+            values[index] = [list(value) if isinstance(value, list) else value for value in values[index]]
+    unreadable = {
+        row: answer.unreadable[at] for row, at in enumerate(positions) if at is not None and at in answer.unreadable
+    }
+    return TableRows(answer.filled, events, known, values, unreadable)  # type: ignore[arg-type]  # what was int stays int
 
 
 def _check_filled(use: PreparedUse, answer: TableRows, asked: Asked) -> None:
@@ -257,7 +265,7 @@ def _check_not_let_go(use: PreparedUse, answer: TableRows, asked: Asked) -> None
     keeps = None if answer.filled is None else answer.filled.keeps
     if keeps is None or use.ttl is None or asked.now is None or None not in answer.event_timestamps:
         return
-    if asked.now - keeps > asked.at - use.ttl:
+    if asked.now - asked.at > keeps - use.ttl:
         raise LookupInThePast(
             f"The online store lets rows of view '{use.name}' go {show_duration(keeps)} after they happened, and has "
             f"none for a key that may have had one at {show_moment(asked.at)}. Ask for a training set instead."
@@ -268,8 +276,10 @@ def _answered(use: PreparedUse, found: TableRows, at: datetime) -> tuple[Sequenc
     """A view's stored values, those that are asked for as they count at the moment, for each row."""
     events, stored = found.event_timestamps, found.values
     if use.is_windowed and (emptied := _emptied_rows(use.defaults, stored, events)):
-        events = [None if row in emptied else event for row, event in enumerate(events)]
-    states = _states(events, None if use.ttl is None else (at - use.ttl - EPOCH) // _MICROSECOND)
+        events = [None if row in emptied and row not in found.unreadable else event for row, event in enumerate(events)]
+    states = _states(events, None if use.ttl is None else (at - EPOCH - use.ttl) // _MICROSECOND)
+    if found.unreadable:
+        states = _with_unreadable(states, len(events), use, found.unreadable)
     if states is None:
         return stored, AnsweredRows(events)
     gone = [(row, state is Status.MISSING) for row, state in enumerate(states) if state is not Status.PRESENT]
@@ -280,6 +290,17 @@ def _answered(use: PreparedUse, found: TableRows, at: datetime) -> tuple[Sequenc
             changed[row] = default if is_missing else None
         values[position] = changed
     return values, AnsweredRows(events, states)
+
+
+def _with_unreadable(
+    states: Sequence[Status] | None, rows: int, use: PreparedUse, unreadable: Mapping[int, frozenset[int]]
+) -> Sequence[Status] | None:
+    """Of the rows that are there, those are UNREADABLE that hold a value asked for that nobody can be told."""
+    told = {row for row, positions in unreadable.items() if not positions.isdisjoint(use.positions)}
+    known = states or [Status.PRESENT] * rows
+    if not any(known[row] is Status.PRESENT for row in told):
+        return states
+    return [Status.UNREADABLE if row in told and state is Status.PRESENT else state for row, state in enumerate(known)]
 
 
 def _states(events: Sequence[int | None], oldest: int | None) -> Sequence[Status] | None:

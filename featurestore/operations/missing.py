@@ -179,7 +179,8 @@ def _next_row(
     if not later:
         return END_OF_TIME
     ends = [part.last for part in later if part.last is not None]
-    until = max(ends) + 2 * _MICROSECOND if len(ends) == len(later) else END_OF_TIME
+    is_dated = len(ends) == len(later) and max(ends) < END_OF_TIME - 2 * _MICROSECOND
+    until = max(ends) + 2 * _MICROSECOND if is_dated else END_OF_TIME
     narrowed = is_dated_by_source(view) and last.interval.end < until < END_OF_TIME
     sources = read_sources(view, offline, within=Interval(last.interval.end, until)) if narrowed else snapshots
     relations = {one.source: one.relation for one in sources}

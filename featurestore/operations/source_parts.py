@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from featurestore.compiler.event_days import dated_sources
 from featurestore.graph.resolved import ResolvedView
-from featurestore.intervals import DAY, Interval, IntervalSet, floor_to
+from featurestore.intervals import Interval, IntervalSet, days_of
 from featurestore.ports.source_reader import SourcePart, SourceSnapshot
 from featurestore.ports.state import FilledPart, Holding
 
@@ -90,7 +90,7 @@ def _parts(snapshot: SourceSnapshot, *, is_dated: bool) -> Iterator[FilledPart]:
 def _days(part: FilledPart) -> Interval | None:
     if part.first is None or part.last is None:
         return None
-    return Interval(floor_to(part.first, DAY), floor_to(part.last, DAY) + DAY)
+    return days_of(part.first, part.last)
 
 
 def _version(part: FilledPart | None) -> str | None:

@@ -71,8 +71,10 @@ def _read(store: OnlineReader, table: OnlineTable, keys: Sequence[Key]) -> list[
     return [StoredRows(answer.filled, tuple(_row(answer, place) for place in range(len(keys))))]
 
 
-def _row(answer: TableRows, place: int) -> OnlineRow | None:
+def _row(answer: TableRows, place: int) -> StoredRow:
     event, known = answer.event_timestamps[place], answer.known_at[place]
+    if place in answer.unreadable:
+        return UnreadableRow("The row holds a date or a timestamp in no year from 1 to 9999.")
     if event is None or known is None:
         return None
     values = tuple(column[place] for column in answer.values)

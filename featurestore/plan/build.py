@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from featurestore.graph.chain_order import upstream_first
 from featurestore.graph.resolved import Graph, ResolvedView
 from featurestore.graph.selection import service_features
-from featurestore.intervals import DAY, Interval, IntervalSet, floor_to, whole_days
+from featurestore.intervals import DAY, LAST_MOMENT, Interval, IntervalSet, floor_to, whole_days
 from featurestore.plan.stages import (
     Backfill,
     Change,
@@ -130,9 +130,10 @@ def estimated_rows(view: ResolvedView, missing: IntervalSet, spans: Mapping[str,
         span = spans[name]
         if span.first is None or span.last is None:
             continue
-        whole = Interval(span.first, span.last + timedelta(microseconds=1))
-        share = (missing & IntervalSet((whole,))).duration / (whole.end - whole.start)
-        total += span.rows * share
+        last = min(span.last, LAST_MOMENT - _MICROSECOND)
+        if span.first <= last:
+            whole = Interval(span.first, last + _MICROSECOND)
+            total += span.rows * ((missing & IntervalSet((whole,))).duration / (whole.end - whole.start))
     return round(total)
 
 

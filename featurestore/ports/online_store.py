@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -70,6 +70,9 @@ class TableRows:
     known_at: Sequence[int | None]
     values: Sequence[Sequence[object]]
     """A column for each of the table's values; None for a null, too."""
+    unreadable: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    """Rows with values that nobody can be told (a date in no year from 1 to 9999), and which of their values: these are
+    None. Such a row is told by itself, and hides no other."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,9 @@ class OnlineColumnAnswer(DescribedColumn):
         description='Floats that JSON does not know are "NaN", "Infinity" and "-Infinity"; decimals are text with all '
         'their digits, such as "12.50"; dates and timestamps are ISO 8601; lists and embeddings are lists of values.'
     )
-    statuses: list[str] | None = Field(None, description="For each value: present, null, missing or expired.")
+    statuses: list[str] | None = Field(
+        None, description="For each value: present, null, missing, expired or unreadable."
+    )
     event_timestamps: list[str | None] | None = None
 
 

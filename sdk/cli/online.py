@@ -32,7 +32,7 @@ def online(
     model: ModelOption = None,
     at: Annotated[str | None, typer.Option(metavar="MOMENT", help="Answer as of then, for replays.")] = None,
 ) -> None:
-    """Look up features of entities, each with a status: present, null, missing or expired."""
+    """Look up features of entities, each with a status: present, null, missing, expired or unreadable."""
     check_one(service=service, features=features, model=model)
     asked_at = parse_moment(at)
     listed = read_entities(entities) if entities else []

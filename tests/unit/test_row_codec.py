@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from featurestore.adapters.row_codec import TIMES, CodecCache, EncodedRows, RowCodec
 from featurestore.adapters.stored_moments import decode_moment, encode_moment
 from featurestore.errors import EntityRowsError, StoreCorrupted
+from featurestore.graph.arrow_types import arrow_type
 from featurestore.graph.resolved import Column
 from featurestore.ports.online_store import OnlineTable
+from featurestore.spec import dtypes
 from featurestore.spec.dtypes import DType, Embedding
 from tests.online_rows import NOON, Row, after, rows_found, rows_of
 from tests.property.every_type import TYPES, exact, values
@@ -235,6 +237,37 @@ def test_a_slice_of_any_type_encodes_its_own_values_only(dtype: DType, data: st.
     [batch] = rows_of(table, rows)
 
     assert pairs(RowCodec(table).encode_rows(batch.slice(2, 2), 1)) == encoded(table, *rows[2:4])
+
+
+FAR_DATE, FAR_MOMENT = 2**31 - 1, 2**62
+
+
+@pytest.mark.parametrize(
+    ("dtype", "near", "far"),
+    [
+        (DType.DATE, date(9999, 12, 31), pa.array([FAR_DATE], pa.int32()).cast(pa.date32())),
+        (DType.TIMESTAMP, NOON, pa.array([FAR_MOMENT], pa.int64()).cast(arrow_type(DType.TIMESTAMP))),
+        (
+            dtypes.List(DType.DATE),
+            [None, date(1, 1, 1)],
+            pa.array([[FAR_DATE]], pa.list_(pa.int32())).cast(arrow_type(dtypes.List(DType.DATE))),
+        ),
+    ],
+    ids=["date", "timestamp", "list"],
+)
+def test_a_row_with_a_value_that_nobody_can_be_told_hides_no_other(dtype: DType, near: object, far: pa.Array) -> None:
+    table = OnlineTable("f@1", (Column("id", DType.INT64),), (Column("n", DType.INT64), Column("x", dtype)))
+    [batch] = rows_of(table, [(1, NOON, NOON, 5, near), (2, NOON, NOON, 6, near), (3, NOON, NOON, None, None)])
+    codec = RowCodec(table)
+    good = codec.encode_rows(batch, 1).values
+    position = batch.schema.get_field_index("x")
+    bad = codec.encode_rows(batch.slice(1, 1).set_column(position, batch.schema.field("x"), far), 1).values
+
+    found = codec.decode_rows(None, [good[0], *bad, None, good[2]])
+
+    assert found.unreadable == {1: frozenset({1})}
+    assert [list(column) for column in found.values] == [[5, 6, None, None], [near, None, None, None]]
+    assert codec.decode_rows(None, good).unreadable == {}
 
 
 def test_an_embedding_of_another_length_is_corrupted() -> None:
