@@ -12,6 +12,9 @@ from tempfile import TemporaryDirectory
 from tests.bench.measure import RUNS, Entry
 from tests.bench.plan import measure_plan
 from tests.bench.point_in_time import BY_HAND, HUGE, LARGE, SMALL, measure_growth, measure_joins
+from tests.bench.removed import LARGE as MANY_REMOVED
+from tests.bench.removed import SMALL as SOME_REMOVED
+from tests.bench.removed import measure_removed
 from tests.bench.windows import LARGE as MANY_EVENTS
 from tests.bench.windows import SMALL as SOME_EVENTS
 from tests.bench.windows import measure_windows
@@ -64,6 +67,10 @@ def _due(folder: Path, arguments: argparse.Namespace) -> None:
     measure_due(folder, arguments.runs)
 
 
+def _removed(folder: Path, arguments: argparse.Namespace) -> None:
+    measure_removed(folder, MANY_REMOVED if arguments.large else SOME_REMOVED, runs=arguments.runs)
+
+
 def _online(folder: Path, arguments: argparse.Namespace) -> None:
     from tests.bench.online import measure_online
     from tests.bench.online_growth import measure_online_growth
@@ -90,6 +97,7 @@ _SUBJECTS: dict[str, Callable[[Path, argparse.Namespace], None]] = {
     "growth": _growth,
     "plan": _plan,
     "due": _due,
+    "removed": _removed,
     "online": _online,
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from sdk import open_project
@@ -90,3 +91,32 @@ def test_rows_that_are_back_end_it(folder: Folder) -> None:
     folder.add("b", happened=TODAY - 20 * HOUR, known=NOON, value=2.0, key="b")
 
     assert command(folder, "run", "--due").code == 0
+
+
+def test_a_source_that_is_lost_as_a_whole_empties_nothing(folder: Folder) -> None:
+    command(folder, "run", "--due")
+    for file in (folder.root / "data").glob("*.parquet"):
+        file.unlink()
+
+    ended = command(folder, "run", "--due")
+
+    assert ended.code == 1
+    assert folder.trained(NOON, TODAY) == 1.0
+    assert folder.online(NOON) == 10.0
+
+
+def test_an_earlier_fingerprint_that_a_model_needs_goes_by_the_present_declaration(folder: Folder) -> None:
+    spine = pa.table({"k": ["a"], "event_timestamp": pa.array([NOON], pa.timestamp("us", "UTC"))})
+    with folder.at(NOON) as project:
+        dataset = project.client.training_set(spine, features=["view:v"]).id
+        project.client.register_model("model", b"bytes", dataset=dataset)
+    command(folder, "run", "--due")
+    changed = UPDATED.replace('features=["v"]', 'features=[fs.Feature("v", "v * 2")]')
+    folder.define(changed.replace('event_timestamp="happened"', 'event_timestamp="happened", removed_rows="follow"'))
+
+    command(folder, "apply")
+    ended = command(folder, "run", "--due", "--json")
+
+    assert (ended.code, ended.json["held"]) == (0, [])
+    assert len({view["view"] for view in ended.json["filled"]}) == 1
+    assert folder.trained(NOON, TODAY) is None
