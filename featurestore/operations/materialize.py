@@ -75,8 +75,6 @@ def materialize(
     since = None if request.full or not is_whole else _resume_from(view, last, marker, coverage)
     if since is not None and last is not None and _lost_rows(view, last.version, coverage, offline):
         since = None
-    if since is not None and last is not None and took_back(view, until, (last, coverage), offline):
-        since = None
     # Only rows that were pushed are in a table before it is filled so far: they are online as soon as they are visible.
     as_of = max(until, now) if takes_pushes(view) and request.until >= now else until
     if since is not None and since >= as_of:
@@ -84,6 +82,8 @@ def materialize(
     moving = Moving(view, until, as_of, now)
     if since is not None and last is not None and since == last.filled_to and moved_on(moving, last, offline, online):
         return Materialized(view.name, until, 0, 0)
+    if since is not None and last is not None and took_back(view, until, (last, coverage), offline):
+        since = None
     began_at = online.clock()
     # Begun before the table is opened: what is pushed from now on belongs to this generation, and stays.
     keeps = kept_online(view, None if since is None else filled)

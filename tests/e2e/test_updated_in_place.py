@@ -93,4 +93,5 @@ def test_a_postgresql_table_is_updated_and_deleted_from(
         assert after["plans__plan"].to_pylist() == policy.trained
         assert [row["plans__plan"] for row in online.statuses()] == policy.statuses
         assert project.client.audit("plans").differences == ()
+        assert project.client.explain_known(SPINE, features=["plans:plan"]).differing == 0
         assert project.client.rebuild(before.id).sha256 == before.sha256
