@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime
+from dataclasses import replace
 
-from featurestore.ports.publications import Publication, Published, PushSpan, stands_in_place
+from featurestore.ports.publications import Publication, Published, Push, first_and_last, stands_in_place
 
 
 class MemoryPublications:
@@ -13,22 +13,27 @@ class MemoryPublications:
         self._history: dict[tuple[str, str], Published] = {}
         self._lock = threading.Lock()
 
+    def keep(self, store: str, table: str, history: Published) -> None:
+        """Begin with a history that an earlier release recorded."""
+        with self._lock:
+            self._history[store, table] = history
+
     def record(self, store: str, table: str, run: Publication) -> None:
         with self._lock:
             before = self._history.get((store, table), Published())
             kept = before.runs[:-1] if before.runs and stands_in_place(run, of=before.runs[-1]) else before.runs
-            self._history[store, table] = Published((*kept, run), before.pushed)
+            self._history[store, table] = replace(before, runs=(*kept, run))
 
-    def record_push(self, store: str, table: str, pushed_at: datetime) -> None:
+    def record_push(self, store: str, table: str, push: Push) -> None:
         with self._lock:
             before = self._history.get((store, table), Published())
-            span = before.pushed or PushSpan(pushed_at, pushed_at)
-            wider = PushSpan(min(span.first_at, pushed_at), max(span.last_at, pushed_at))
-            self._history[store, table] = Published(before.runs, wider)
+            self._history[store, table] = replace(before, pushes=(*before.pushes, push))
 
     def published(self, store: str, table: str, *, newest: int | None = None) -> Published:
         found = self._history.get((store, table), Published())
-        return found if newest is None else Published(found.runs[max(0, len(found.runs) - newest) :], found.pushed)
+        if newest is None:
+            return found
+        return Published(found.runs[max(0, len(found.runs) - newest) :], found.pushed, first_and_last(found.push_span))
 
     def forget(self, store: str, table: str) -> None:
         with self._lock:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from featurestore.adapters.served_rows import as_served, online_from
 from featurestore.adapters.table_files import FileReader, TableFile, grouped
 from featurestore.compiler.hops import HOP, MICROSECOND, hop_at, longest_window
 from featurestore.compiler.stored_rows import REMOVED
@@ -35,11 +36,11 @@ from featurestore.merging.newest import (
     newest_in_order,
 )
 from featurestore.merging.removed import newest_standing
-from featurestore.merging.served import Pushes, effective_moments
+from featurestore.merging.served import OnlineFrom
 from featurestore.merging.visible import Boundaries, TileTimes
 from featurestore.merging.windows import Tiles, window_values
 from featurestore.ports.engine import ParquetFiles
-from featurestore.ports.joins import MOMENT, JoinRequest, Knowledge, ServedView
+from featurestore.ports.joins import MOMENT, JoinRequest, Knowledge
 
 _PASS_ROWS = 24_000_000
 """Tables of more rows are merged in several passes, each over some of the keys, so that memory stays bounded."""
@@ -71,7 +72,7 @@ class MergeJoin:
                 by_columns[use.join_columns] = Asked.of(request.spine, use.join_columns, MOMENT)
             view, asked = request.features.view(use.view), by_columns[use.join_columns]
             if request.served is not None:
-                asked = _as_served(asked, view, request.served[view.name])
+                asked = as_served(asked, view, request.served[view.name])
             columns += (self._windowed if view.is_windowed else self._row_level)(use, request, asked)
             names += [use.column(feature) for feature in use.features]
         return pa.table(columns, names=names)
@@ -88,7 +89,8 @@ class MergeJoin:
         life = None if view.ttl is None else view.ttl // MICROSECOND
         files = self._files_for(points.moments, life, request.tables[view.name])
         features = arrow_schema(tuple(Column(name, view.feature(name).dtype) for name in use.features))
-        rows = _RowLevel(self._reader, view, files, features)
+        pushed = None if request.served is None else online_from(asked, view, request.served[view.name])
+        rows = _RowLevel(self._reader, view, files, features, pushed)
         places = asked.places(rows.newest(asked, request.knowledge).alive(asked.moments, life))
         return rows.taken(places)
 
@@ -110,21 +112,6 @@ class MergeJoin:
         return merge.values(asked, np.minimum(hops, last), request.tables[view.name])
 
 
-def _as_served(asked: Asked, view: ResolvedView, served: ServedView) -> Asked:
-    """The same rows, answered as of the moments up to which the online store was filled when they ask."""
-    published = _microseconds(run.published_at for run in served.runs)
-    filled = _microseconds(run.filled_to for run in served.runs)
-    pushes = None
-    if served.pushed is not None and not view.is_windowed:  # windows change at boundaries alone
-        first, last = _microseconds((served.pushed.first_at, served.pushed.last_at))
-        pushes = Pushes(int(first), int(last))
-    return asked.as_of(effective_moments(asked.asked_at, published, filled, pushes))
-
-
-def _microseconds(moments: Iterable[datetime]) -> Integers:
-    return whole_numbers(pa.array(moments, pa.timestamp("us", tz="UTC")))
-
-
 @dataclass(frozen=True, slots=True)
 class _Located:
     """The rows of asked keys, when each was known where rows say that themselves, and which of them are tombstones
@@ -140,15 +127,25 @@ class _RowLevel:
 
     A small table's features are read along with its keys: opening a file costs more than reading them."""
 
-    def __init__(self, reader: FileReader, view: ResolvedView, files: Sequence[TableFile], features: pa.Schema) -> None:
+    def __init__(
+        self,
+        reader: FileReader,
+        view: ResolvedView,
+        files: Sequence[TableFile],
+        features: pa.Schema,
+        online: OnlineFrom | None,
+    ) -> None:
         self._reader, self._view, self._files, self._features = reader, view, files, features
+        self._online = online
+        """With it a row counts from when on it was online, instead of from when on it is visible."""
+        self._in_order = view.delay is not None and online is None
         self._keys = [key.name for key in view.keys]
         values = sum(file.rows for file in files) * len(features)
         self._kept: dict[int, pa.Table] | None = {} if view.delay is not None and values < _KEPT_VALUES else None
 
     def newest(self, asked: Asked, knowledge: Knowledge) -> Answers:
         by_event = knowledge is Knowledge.EVENT_TIME_ONLY
-        if self._view.delay is None:
+        if not self._in_order or self._view.delay is None:
             return self._by_visibility(asked, by_event=by_event)
         delay = timedelta(0) if by_event else self._view.delay + self._view.publish_delay
 
@@ -179,6 +176,9 @@ class _RowLevel:
             known = np.concatenate([np.zeros(0, np.int64), *(one.known for one in found)])
             published = np.maximum(rows.events, known + self._view.publish_delay // MICROSECOND)
             visible = rows.events if by_event else published
+            if self._online is not None:
+                online = self._online.moments(rows.numbers, rows.events, known, visible)
+                visible = np.minimum(online, int(points.moments.max(initial=0)) + 1)  # fewer digits than NEVER has
             some = np.flatnonzero(chosen(points.numbers))
             part = Points(points.numbers[some], points.moments[some], points.count)
             if self._view.keeps_removed:
@@ -192,7 +192,7 @@ class _RowLevel:
         return answers
 
     def _located(self, files: Sequence[TableFile], index: KeyIndex, chosen: _Chosen | None = None) -> _Located:
-        times = [EVENT_TIMESTAMP] if self._view.delay is not None else [EVENT_TIMESTAMP, KNOWN_AT]
+        times = [EVENT_TIMESTAMP] if self._in_order else [EVENT_TIMESTAMP, KNOWN_AT]
         marks = [REMOVED] if self._view.keeps_removed else []
         features = [] if self._kept is None else self._features.names
         table = self._reader.read_together(files, [*self._keys, *times, *marks, *features])

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Table, delete, insert, select
+import pyarrow as pa
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, delete, func, insert, select
 
 from featurestore.adapters import sql_tables as tables
 from featurestore.adapters.sql_database import Database, reconnecting
-from featurestore.ports.publications import Publication, Published, PushSpan, stands_in_place
+from featurestore.ports.publications import (
+    Publication,
+    Published,
+    Push,
+    PushSpan,
+    first_and_last,
+    stands_in_place,
+)
 
 
 @reconnecting
@@ -33,30 +40,37 @@ class SqlPublications:
                     version=run.version,
                     row_count=run.rows,
                     is_full=run.is_full,
+                    copied_to=run.copied_to,
+                    copied_from=run.copied_from,
+                    filled_at=run.filled_at,
                 )
             )
 
-    def record_push(self, store: str, table: str, pushed_at: datetime) -> None:
-        of_table = _of(tables.push_span, store, table)
+    def record_push(self, store: str, table: str, push: Push) -> None:
         with self._database.write(_lock(store, table)) as connection:
-            found = connection.execute(select(tables.push_span).where(of_table)).first()
-            first = pushed_at if found is None else min(found.first_at, pushed_at)
-            last = pushed_at if found is None else max(found.last_at, pushed_at)
-            connection.execute(delete(tables.push_span).where(of_table))
             connection.execute(
-                insert(tables.push_span).values(store=store, table_name=table, first_at=first, last_at=last)
+                insert(tables.push).values(
+                    store=store,
+                    table_name=table,
+                    pushed_at=push.at,
+                    is_online=push.is_online,
+                    is_repeated=push.is_repeated,
+                    stamps=push.stamps or None,
+                    named_rows=None if push.rows is None else _bytes(push.rows),
+                )
             )
 
     def published(self, store: str, table: str, *, newest: int | None = None) -> Published:
         with self._database.read() as connection:
             rows = connection.execute(_newest_first(store, table).limit(newest)).all()
             span = connection.execute(select(tables.push_span).where(_of(tables.push_span, store, table))).first()
-        runs = tuple(_publication(row) for row in reversed(rows))
-        return Published(runs, None if span is None else PushSpan(span.first_at, span.last_at))
+            pushes = (_pushes if newest is None else _first_and_last)(connection, store, table)
+        runs = tuple(map(_publication, reversed(rows)))
+        return Published(runs, None if span is None else PushSpan(span.first_at, span.last_at), pushes)
 
     def forget(self, store: str, table: str) -> None:
         with self._database.write(_lock(store, table)) as connection:
-            for kept in (tables.publication, tables.push_span):
+            for kept in (tables.publication, tables.push, tables.push_span):
                 connection.execute(delete(kept).where(_of(kept, store, table)))
 
 
@@ -66,7 +80,45 @@ def _newest_first(store: str, table: str) -> Select[Any]:
 
 
 def _publication(row: Row[Any]) -> Publication:
-    return Publication(row.filled_to, row.began_at, row.published_at, row.version, row.row_count, row.is_full)
+    return Publication(
+        row.filled_to,
+        row.began_at,
+        row.published_at,
+        row.version,
+        row.row_count,
+        row.is_full,
+        row.copied_to,
+        row.copied_from,
+        row.filled_at,
+    )
+
+
+def _pushes(connection: Connection, store: str, table: str) -> tuple[Push, ...]:
+    in_order = select(tables.push).where(_of(tables.push, store, table)).order_by(tables.push.c.number)
+    return tuple(
+        Push(
+            row.pushed_at,
+            row.stamps or (),
+            None if row.named_rows is None else pa.ipc.open_stream(row.named_rows).read_all(),
+            row.is_online,
+            row.is_repeated,
+        )
+        for row in connection.execute(in_order)
+    )
+
+
+def _first_and_last(connection: Connection, store: str, table: str) -> tuple[Push, ...]:
+    pushed_at = tables.push.c.pushed_at
+    online = _of(tables.push, store, table) & tables.push.c.is_online
+    first, last = connection.execute(select(func.min(pushed_at), func.max(pushed_at)).where(online)).one()
+    return () if first is None else first_and_last(PushSpan(first, last))
+
+
+def _bytes(rows: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(rows)
+    return bytes(sink.getvalue())
 
 
 def _lock(store: str, table: str) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 from featurestore.adapters.sql_database import Migrations
 from featurestore.adapters.sql_values import Json, Moment
 from featurestore.graph.resolved import Graph
 from featurestore.ports.state import DayRows, FilledPart, HeldDay, Manifest, Settled, Unchanging
 
-STATE_MIGRATIONS = Migrations(Path(__file__).parent / "migrations", "featurestore_version", head="0008")
+STATE_MIGRATIONS = Migrations(Path(__file__).parent / "migrations", "featurestore_version", head="0009")
 
 state_metadata = MetaData()
 
@@ -78,9 +79,29 @@ publication = Table(
     Column("version", BigInteger, nullable=False),
     Column("row_count", BigInteger, nullable=False),
     Column("is_full", Boolean, nullable=False),
+    # None where a run was recorded before that was kept.
+    Column("copied_to", Moment),
+    Column("copied_from", Moment),
+    Column("filled_at", Moment),
     Index("publication_by_table", "store", "table_name", "number"),
 )
 
+push = Table(
+    "push",
+    state_metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("store", String, nullable=False),
+    Column("table_name", String, nullable=False),
+    Column("pushed_at", Moment, nullable=False),
+    Column("is_online", Boolean, nullable=False),
+    Column("is_repeated", Boolean, nullable=False),
+    # None where rows are named one by one.
+    Column("stamps", Json(tuple[datetime, ...])),
+    Column("named_rows", LargeBinary),
+    Index("push_by_table", "store", "table_name", "number"),
+)
+
+# Of pushes that were recorded before each was.
 push_span = Table(
     "push_span",
     state_metadata,

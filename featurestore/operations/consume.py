@@ -31,8 +31,9 @@ _ATTEMPTS = 100
 
 
 class Outlet(Protocol):
-    def show(self, rows: pa.Table) -> None:
-        """Make rows visible that are durable. The same rows again change nothing. Raises StoreUnavailable and
+    def show(self, rows: pa.Table, arrived_at: datetime | None) -> None:
+        """Make rows visible that are durable. `arrived_at`: when they were read, and known, unless they said otherwise;
+        None for rows that were read before. The same rows again change nothing. Raises StoreUnavailable and
         ConcurrentChange for what may pass."""
         ...
 
@@ -132,23 +133,24 @@ def _settle(feed: Feed, delivery: Delivery) -> Consumed:
     taken = feed.frames.taken(feed.source, feed.stream.name)
     if any(entry.id in taken.entries for entry in delivery.entries):
         check_stream(feed)  # are they the same entries?
-    rows, unfit = _rows(feed, delivery, taken.entries)
+    now = feed.clock()
+    rows, unfit = _rows(feed, delivery, taken.entries, now)
     rejected = feed.stream.put_aside(unfit)
     appended, version = _append(feed, rows, delivery.spans, taken)
     repeated = len(delivery.entries) - len(appended) - rejected
     done = Consumed(len(appended), repeated, rejected, len(delivery.gone), version)
     try:
-        _show(feed, rows, appended)
+        _show(feed, rows, appended, now)
         feed.stream.acknowledge([*(entry.id for entry in delivery.entries), *delivery.gone])
     except (StoreUnavailable, ConcurrentChange) as error:
         return replace(done, stalled=Stalled(error.code, error.message))
     return done
 
 
-def _rows(feed: Feed, delivery: Delivery, taken: EntrySpans) -> tuple[list[EntryRow], list[Rejected]]:
+def _rows(feed: Feed, delivery: Delivery, taken: EntrySpans, now: datetime) -> tuple[list[EntryRow], list[Rejected]]:
     """The rows, and what has to be put aside. What was appended before is not: that may have become late since, or
     unfit, where the source declares other columns now."""
-    rows, unfit = read_entries(feed.source, delivery.entries, now=feed.clock())
+    rows, unfit = read_entries(feed.source, delivery.entries, now=now)
     before = [row for row in rows if row.entry.id in taken]
     answered_to = feed.outlet.answered_to() if feed.source.known_at is None else None
     kept, late = without_late_rows(feed.source, [row for row in rows if row.entry.id not in taken], answered_to)
@@ -156,13 +158,14 @@ def _rows(feed: Feed, delivery: Delivery, taken: EntrySpans) -> tuple[list[Entry
     return [*before, *fresh], [one for one in (*unfit, *late, *refused) if one.entry.id not in taken]
 
 
-def _show(feed: Feed, rows: Sequence[EntryRow], appended: Sequence[EntryRow]) -> None:
+def _show(feed: Feed, rows: Sequence[EntryRow], appended: Sequence[EntryRow], now: datetime) -> None:
     """The rows as they are kept: what was appended before may not have been shown, and is known since then."""
-    kept = [rows_table(feed.source, appended)] if appended else []
     if before := {row.entry.id for row in rows} - {row.entry.id for row in appended}:
-        kept.append(feed.frames.kept_of(feed.source, feed.stream.name, before))
-    if any(len(table) for table in kept):
-        feed.outlet.show(pa.concat_tables(kept))
+        kept = feed.frames.kept_of(feed.source, feed.stream.name, before)
+        if len(kept):
+            feed.outlet.show(kept, None)
+    if appended:
+        feed.outlet.show(rows_table(feed.source, appended), now)
 
 
 def _append(feed: Feed, rows: Sequence[EntryRow], spans: EntrySpans, taken: Taken) -> tuple[list[EntryRow], int | None]:

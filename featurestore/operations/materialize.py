@@ -95,7 +95,17 @@ def materialize(
     with _newest(view, snapshot.files, offline, since=since, until=as_of) as rows:
         count = online.store.write(fill, rows)
     online.store.finish(fill, until)
-    run = Publication(until, began_at, online.clock(), coverage.version, count.written, is_full=since is None)
+    run = Publication(
+        until,
+        began_at,
+        online.clock(),
+        coverage.version,
+        count.written,
+        is_full=since is None,
+        copied_to=as_of,
+        copied_from=since,
+        filled_at=max((fill.filled_at for fill in coverage.fills), default=None) if takes_pushes(view) else None,
+    )
     if (moved := moved_before(last)) is not None:
         online.publications.record(online.address, view.table, moved)
     # Before the progress: a run that stops between the two is repeated, and none that was published goes unrecorded.

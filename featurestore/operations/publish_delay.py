@@ -52,5 +52,5 @@ def _first_missed(view: ResolvedView, filled_to: datetime) -> datetime:
 
 
 def _is_between_pushes(view: ResolvedView, run: Publication, history: Published) -> bool:
-    pushed = history.pushed
+    pushed = history.push_span
     return pushed is not None and not view.is_windowed and pushed.first_at <= run.published_at <= pushed.last_at

@@ -27,7 +27,7 @@ from featurestore.operations.fill_views import FillRequest, fill_views
 from featurestore.operations.fitted_column import as_moments
 from featurestore.operations.fitted_frame import check_same_rows
 from featurestore.operations.push_frame import check_key
-from featurestore.operations.push_online import OnlineState, bring_online
+from featurestore.operations.push_online import Arrived, OnlineState, bring_online
 from featurestore.operations.pushed_rows import stamped_rows
 from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.operations.source_rows import rejected_among
@@ -49,6 +49,8 @@ class PushRequest:
     rows: pa.Table
     key: str
     now: datetime
+    stamps: frozenset[datetime] = frozenset()
+    """Known timestamps among the rows that they were given because they arrived then, by who hands them on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ def push(request: PushRequest, frames: FrameStore, offline: OfflineSide, online:
     if _are_first(request.view, kept.view_rows, offline):
         _fill_first(request, offline)
     added = add_rows(request.view, kept.view_rows, offline)
-    brought = bring_online(request.view, added.rows, request.now, online)
+    stamps = request.stamps if kept.stamp is None else frozenset([kept.stamp])
+    brought = bring_online(request.view, Arrived(added.rows, request.now, stamps, is_new=kept.pushed.is_new), online)
     return PushResult(
         view=request.view.name,
         table=request.view.table,

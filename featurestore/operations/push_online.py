@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -16,6 +17,7 @@ from featurestore.intervals import show_moment
 from featurestore.operations.kept_online import kept_online
 from featurestore.operations.sides import OnlineSide
 from featurestore.ports.online_store import FillRequest, OnlineTable, TableRead
+from featurestore.ports.publications import Push
 
 _TURNS = 3
 
@@ -40,21 +42,35 @@ class BroughtOnline:
     """Why they are not online now, and what to do."""
 
 
-def bring_online(view: ResolvedView, rows: pa.Table, now: datetime, online: OnlineSide) -> BroughtOnline:
-    """Write those of a row-level view's rows that are visible `now`. Whatever the store does, nothing is raised: the
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Rows that came into a view's table at a moment. `stamps`: the known timestamps that they were given because they
+    came; what has another one brought it. `is_new`: it is the first time that they come."""
+
+    rows: pa.Table
+    at: datetime
+    stamps: frozenset[datetime]
+    is_new: bool
+
+
+def bring_online(view: ResolvedView, arrived: Arrived, online: OnlineSide) -> BroughtOnline:
+    """Write those of a row-level view's rows that are visible by now. Whatever the store does, nothing is raised: the
     rows are durable, and writing them again finishes the job."""
-    table = OnlineTable.of(view)
+    table, rows, now = OnlineTable.of(view), arrived.rows, arrived.at
     visible_from = _visible_from(view, rows)
     visible = rows.filter(pc.less_equal(visible_from, pa.scalar(now)))
+    waiting = rows.filter(pc.greater(visible_from, pa.scalar(now)))
     try:
         filled = online.store.read([TableRead(table, [])])[0].filled
         if filled is None:
+            _record(view, arrived, (waiting, visible), online, is_online=False)
             told = f"View '{view.name}' is not in the online store: run `knownat materialize {view.name}`."
             return BroughtOnline(OnlineState.NOT_MATERIALIZED, reason=told)
         _write(FillRequest(table, now, keeps=kept_online(view, filled)), visible, online)
-        if visible.num_rows:
-            online.publications.record_push(online.address, view.table, now)
+        _record(view, arrived, (waiting, visible), online, is_online=True)
     except (StoreUnavailable, StoreRefused, StoreCorrupted, ConcurrentChange) as error:
+        with suppress(StoreUnavailable, ConcurrentChange):  # it is told as the store is: pushing again records it
+            _record(view, arrived, (waiting, visible), online, is_online=False)
         told = f"The rows are durable and not online yet. {error.message} Then push them again under the same key."
         return BroughtOnline(OnlineState.UNAVAILABLE, reason=told)
     last = pc.max(visible_from).as_py()
@@ -76,6 +92,28 @@ def _write(fill: FillRequest, rows: pa.Table, online: OnlineSide) -> None:
                 raise
         else:
             return
+
+
+def _record(
+    view: ResolvedView, arrived: Arrived, parts: tuple[pa.Table, pa.Table], online: OnlineSide, *, is_online: bool
+) -> None:
+    """Tell these rows from others later on: those that wait to be visible, and those that are."""
+    waiting, visible = parts
+    stamps = sorted(arrived.stamps)
+    if is_online and not visible.num_rows:
+        is_online = False
+    for rows, are_online in ((waiting, False), (visible, is_online)):
+        named = rows.filter(pc.invert(pc.is_in(rows[KNOWN_AT], pa.array(stamps, rows[KNOWN_AT].type))))
+        if named.num_rows or (rows is visible and stamps):
+            names = named.select([*(key.name for key in view.keys), EVENT_TIMESTAMP, KNOWN_AT])
+            push = Push(
+                arrived.at,
+                tuple(stamps) if rows is visible else (),
+                names if names.num_rows else None,
+                is_online=are_online,
+                is_repeated=not arrived.is_new,
+            )
+            online.publications.record_push(online.address, view.table, push)
 
 
 def _visible_from(view: ResolvedView, rows: pa.Table) -> pa.ChunkedArray:

@@ -45,10 +45,11 @@ class ViewOutlet:
     online: OnlineSide
     clock: Callable[[], datetime]
 
-    def show(self, rows: pa.Table) -> None:
+    def show(self, rows: pa.Table, arrived_at: datetime | None) -> None:
         view = self._view()
-        request = PushRequest(view, rows, "rows of a stream", self.clock())
-        shown = push(request, _Durable(rows), self.offline, self.online)
+        stamps = frozenset([] if arrived_at is None or self.source.known_at is None else [arrived_at])
+        request = PushRequest(view, rows, "rows of a stream", self.clock(), stamps)
+        shown = push(request, _Durable(rows, is_new=arrived_at is not None), self.offline, self.online)
         if shown.online is OnlineState.UNAVAILABLE:
             raise StoreUnavailable(f"View '{view.name}' does not show its rows yet: {shown.reason}")
 
@@ -85,9 +86,10 @@ class _Durable:
     """A FrameStore in which the rows are, under whatever key."""
 
     rows: pa.Table
+    is_new: bool
 
     def append(self, source: FrameSource, rows: pa.Table, key: str) -> Pushed:
-        return Pushed(source.name, key, rows.num_rows, "", is_new=False)
+        return Pushed(source.name, key, rows.num_rows, "", is_new=self.is_new)
 
     def kept(self, source: FrameSource, key: str) -> pa.Table | None:  # noqa: ARG002 - the port's
         return self.rows

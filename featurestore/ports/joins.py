@@ -31,24 +31,54 @@ class Knowledge(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ServedRun:
-    """From `published_at` on, a view's online table answered as of `filled_to`, or of a later moment."""
+    """From `published_at` on, a view's online table answered as of `as_of`, or of a later moment.
+
+    Where rows are pushed: it began at `began_at` to copy what was visible from `copied_from` (None: ever) to `as_of`,
+    and of what became known after `filled_at` (None: nobody knows) the table held only what was pushed to the view."""
 
     published_at: datetime
-    filled_to: datetime
+    as_of: datetime
+    began_at: datetime | None = None
+    copied_from: datetime | None = None
+    filled_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NamedRows:
+    """Rows of a table that did not come in time to be copied by each run that their times fit, by keys and times.
+
+    `arrived_at`: runs that began before did not copy it; None: it had come before, and what is said of rows that are
+    not named goes for it, too. `shown_at`: it was online then, by a push; None: only a run could bring it.
+    """
+
+    keys: tuple[tuple[str, ...], ...]
+    """For each key column the rows' values, as text."""
+    event_timestamp: tuple[datetime, ...]
+    known_at: tuple[datetime, ...]
+    arrived_at: tuple[datetime | None, ...]
+    shown_at: tuple[datetime | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ServedView:
     """What an online store's answers about a view were taken from.
 
-    At a moment *t* it answered as of the greatest `filled_to` among the runs with `published_at` <= *t*: the *effective
-    moment*. Without such a run, the view was not online. Rows that were pushed straight into the table were online when
-    they were known and published: where there are pushes, the store answered at *t* from `pushed.first_at` on as of the
-    earlier of *t* and `pushed.last_at`, if that is more.
+    At a moment *t* it answered as of the greatest `as_of` among the runs with `published_at` <= *t*: the *effective
+    moment*. Without such a run, the view was not online. A row that was visible by the effective moment was online. Of
+    views whose rows can be pushed straight into the table it is said row by row:
+
+    - rows that are known at the first of a pair in `stamped` were pushed: online from the first run on that is as of a
+      moment at which they were visible, and from the second of the pair on (None: never), if they were visible by then;
+    - `named` rows were pushed, too, and are online as is said of each;
+    - other rows are online from the first run on whose table held them: that was filled after they were known;
+    - where no more is known of pushes than `pushed`: from `pushed.first_at` on all that was visible at the earlier of
+      *t* and `pushed.last_at`.
     """
 
     runs: tuple[ServedRun, ...]
     pushed: PushSpan | None = None
+    stamped: tuple[tuple[datetime, datetime | None], ...] = ()
+    named: NamedRows | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from featurestore.errors import DatasetGone
 from featurestore.graph.resolved import ResolvedView
 from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
 from featurestore.ports.engine import ParquetFiles
-from featurestore.ports.joins import JoinRequest, Knowledge, PointInTimeJoin, ServedRun, ServedView
+from featurestore.ports.joins import JoinRequest, Knowledge, NamedRows, PointInTimeJoin, ServedRun, ServedView
 from featurestore.ports.publications import PushSpan
 from featurestore.spec.aggregate import Function
 from featurestore.spec.dtypes import DType
@@ -168,13 +168,117 @@ def drawn_history(chance: random.Random, *, has_pushes: bool) -> ServedView:
 def _last_served(
     rows: list[Row], key: tuple[Any, ...], moment: datetime, view: ResolvedView, served: ServedView
 ) -> Row | None:
-    reached = [run.filled_to for run in served.runs if run.published_at <= moment]
+    reached = [run.as_of for run in served.runs if run.published_at <= moment]
     if not reached:
         return None
     if served.pushed is not None and moment >= served.pushed.first_at:
         reached.append(min(moment, served.pushed.last_at))
     row = newest(rows, key, max(reached), publish_delay=view.publish_delay)
     return None if row is None or (view.ttl is not None and row.event <= moment - view.ttl) else row
+
+
+@pytest.mark.parametrize("delay", [NOTHING, HOUR, None])
+@pytest.mark.parametrize("kind", KEYS)
+def test_a_row_that_was_pushed_counts_as_served_from_when_on_it_was_online(
+    joins: PointInTimeJoin, kind: str, delay: timedelta | None, tmp_path: Path
+) -> None:
+    chance = random.Random(f"{kind} {delay}")
+    for number in range(5):
+        view = row_level_view(
+            {name: dtype for name, (dtype, _) in KEYS[kind].items()}, FEATURES, delay=delay,
+            ttl=chance.choice((None, 26 * HOUR)), publish_delay=chance.choice((NOTHING, 10 * MINUTE)),
+        )  # fmt: skip
+        rows = drawn_rows(chance, view, kind, LEAP_DAY, 80)
+        files = written(view, rows, tmp_path / str(number), chance)
+        asked = [(drawn_key(chance, kind, nulls=True), drawn_moment(chance, LEAP_DAY)) for _ in range(60)]
+        served = drawn_pushes(chance, rows)
+
+        request = JoinRequest(
+            feature_set(view), spine_of(view, asked), {view.name: files}, {}, served={view.name: served}
+        )
+        found = joins.join(request).to_pylist()
+
+        for (key, moment), answer in zip(asked, found, strict=True):
+            row = _last_online(rows, key, moment, view, served)
+            for name in FEATURES:
+                assert same(answer[f"rows__{name}"], None if row is None else row.values[name]), (key, moment)
+
+
+def drawn_pushes(chance: random.Random, rows: list[Row]) -> ServedView:
+    """Runs that follow each other, some of which brought the store no further, and pushes of all kinds."""
+    runs: list[ServedRun] = []
+    filled, taken = LEAP_DAY, chance.choice((NOTHING, 7 * MINUTE))
+    for began in sorted(drawn_moment(chance, LEAP_DAY) for _ in range(chance.randrange(1, 6))):
+        filled = max(filled, began - chance.choice((NOTHING, HOUR, 30 * HOUR)))
+        as_of = began + chance.choice((NOTHING, NOTHING, HOUR, -20 * HOUR))
+        copied_from = chance.choice((None, as_of - 5 * HOUR))
+        runs.append(ServedRun(began + taken, as_of, began, copied_from, filled))
+    stamped: set[tuple[datetime, datetime | None]] = set()
+    named: dict[tuple[Any, ...], tuple[datetime | None, datetime | None]] = {}
+    for row in chance.sample(rows, 50):
+        came = max(row.known, row.event) + chance.choice((NOTHING, 10 * MINUTE, 3 * HOUR, 20 * HOUR))
+        if chance.random() < 0.5:
+            stamped |= {(row.known, shown) for shown in chance.sample((came, came + HOUR, None), 2)}
+        else:
+            arrived, shown = chance.choice(((came, came), (came, came + HOUR), (came, None), (None, came)))
+            named[(*map(_text, row.key), row.event, row.known)] = (arrived, shown)
+    *keys, events, known = zip(*named, strict=True)
+    arrivals, shows = zip(*named.values(), strict=True)
+    first = drawn_moment(chance, LEAP_DAY)
+    span = chance.choice((None, PushSpan(first, first + 5 * HOUR)))
+    return ServedView(tuple(runs), span, tuple(stamped), NamedRows(tuple(keys), events, known, arrivals, shows))
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _last_online(
+    rows: list[Row], key: tuple[Any, ...], moment: datetime, view: ResolvedView, served: ServedView
+) -> Row | None:
+    if all(run.published_at > moment for run in served.runs):
+        return None
+    online = [row for row in rows if row.key == key and moment in _online(row, view.publish_delay, served, moment)]
+    row = max(online, key=lambda row: (row.event, row.known), default=None)
+    return None if row is None or (view.ttl is not None and row.event <= moment - view.ttl) else row
+
+
+def _online(row: Row, delay: timedelta, served: ServedView, moment: datetime) -> Iterator[datetime]:
+    """The moment, if the row was online by then in one way or another: `ServedView`, read aloud."""
+    visible = max(row.event, row.known + delay)
+    runs = sorted(served.runs, key=lambda run: run.published_at)
+    further = [run for place, run in enumerate(runs) if all(run.as_of >= one.as_of for one in runs[:place])]
+    stamps = {stamp for stamp, _ in served.stamped}
+    assert served.named is not None
+    *keys, events, known, arrivals, shows = (
+        *served.named.keys, served.named.event_timestamp, served.named.known_at,
+        served.named.arrived_at, served.named.shown_at,
+    )  # fmt: skip
+    for *name, arrived, shown in zip(*keys, events, known, arrivals, shows, strict=True):
+        if name == [*map(_text, row.key), row.event, row.known]:
+            brought = [
+                run.published_at
+                for run in runs
+                if arrived is not None
+                and (run.began_at or LEAP_DAY) >= arrived
+                and (run.copied_from is None or run.copied_from <= visible)
+                and visible <= run.as_of
+            ]
+            if min([*brought, *([] if shown is None else [shown])], default=moment + TICK) <= moment:
+                yield moment
+            if arrived is not None:
+                return
+    if any(
+        run.published_at <= moment
+        and run.as_of >= visible
+        and (row.known in stamps or (run in further and (run.filled_at or LEAP_DAY) >= row.known))
+        for run in runs
+    ):
+        yield moment
+    if any(stamp == row.known and shown is not None and visible <= shown <= moment for stamp, shown in served.stamped):
+        yield moment
+    if served.pushed is not None and visible <= min(moment, served.pushed.last_at) and moment >= served.pushed.first_at:
+        yield moment
 
 
 @pytest.mark.parametrize("kind", ["none", "text"])

@@ -210,12 +210,18 @@ def test_a_table_that_was_lost_is_filled_anew_and_what_was_pinned_is_named(
 
 
 def make_old(state: Path) -> None:
-    """As the first migration had left it: no commits, and manifests that know nothing of them."""
+    """As the first migration had left it: no commits, manifests that know nothing of them, no identity."""
+    for mark in state.parent.rglob(".project"):
+        mark.unlink()
+    with closing(sqlite3.connect(state.parent / "online.sqlite")) as store:
+        store.execute("DROP TABLE IF EXISTS project")
     with closing(sqlite3.connect(state)) as database:
         database.executescript(
             "DROP TABLE table_commit; DROP TABLE data_file; ALTER TABLE filled_interval DROP COLUMN parts; "
             "ALTER TABLE filled_interval DROP COLUMN day_rows; ALTER TABLE filled_interval DROP COLUMN held; "
-            "DROP TABLE publication; DROP TABLE push_span; ALTER TABLE materialization DROP COLUMN is_dated_by_data"
+            "DROP TABLE publication; DROP TABLE push_span; DROP TABLE push; DROP TABLE project_identity; "
+            "ALTER TABLE materialization DROP COLUMN is_dated_by_data; "
+            "ALTER TABLE materialization DROP COLUMN unchanging; ALTER TABLE filled_interval DROP COLUMN settled"
         )
         database.execute("UPDATE featurestore_version SET version_num = '0001'")
         for dataset, manifest in database.execute("SELECT id, manifest FROM dataset").fetchall():

@@ -29,7 +29,7 @@ from featurestore.errors import (
     UnsupportedOperation,
 )
 from featurestore.intervals import DAY, EPOCH
-from featurestore.ports.publications import Publication, Published
+from featurestore.ports.publications import Publication, Published, Push, PushSpan
 from featurestore.ports.state import Materialization
 from registry.adapters.sql_tables import REGISTRY_MIGRATIONS, registry_metadata
 
@@ -200,3 +200,21 @@ def test_what_was_online_before_rows_were_dated_by_the_data_is_remembered_as_suc
 
     before = Materialization("t", EPOCH, 1, 1, EPOCH, is_dated_by_data=False)
     assert SqlMaterializations(database).last("s", "t") == before
+
+
+def test_of_pushes_of_before_each_was_kept_the_first_and_the_last_are_known(tmp_path: Path) -> None:
+    database, tick = of_before(tmp_path, "0009", timedelta(0)), timedelta(microseconds=1)
+    run = {"filled_to": 0, "began_at": 1, "published_at": 2, "version": 3, "row_count": 4, "is_full": False}
+    span = {"first_at": 0, "last_at": DAY // tick}
+    with database.write("test") as connection:
+        for name, values in (("publication", run), ("push_span", span)):
+            row = {"store": "s", "table_name": "t", **values}
+            connection.execute(insert(table(name, *map(column, row))).values(**row))
+
+    upgrade(database, STATE_MIGRATIONS)
+    SqlPublications(database).record_push("s", "t", Push(EPOCH + 2 * DAY, (EPOCH + 2 * DAY,)))
+
+    found = SqlPublications(database).published("s", "t")
+    assert found.runs == (Publication(EPOCH, EPOCH + tick, EPOCH + 2 * tick, 3, 4, is_full=False),)
+    assert found.pushed == PushSpan(EPOCH, EPOCH + DAY)
+    assert (found.push_span, len(found.pushes)) == (PushSpan(EPOCH, EPOCH + 2 * DAY), 1)

@@ -13,6 +13,7 @@ import pytest
 
 from featurestore.adapters.duckdb_engine import DuckDBEngine
 from featurestore.adapters.memory_objects import MemoryObjects
+from featurestore.adapters.memory_publications import MemoryPublications
 from featurestore.errors import DatasetGone, StoreCorrupted
 from featurestore.operations.as_served import (
     ServedHistory,
@@ -24,8 +25,8 @@ from featurestore.operations.as_served import (
 )
 from featurestore.operations.rebuild import rebuild
 from featurestore.operations.training_set import TrainingSetRequest, training_set
-from featurestore.ports.joins import ServedRun, ServedView
-from featurestore.ports.publications import Publication, Published, PushSpan
+from featurestore.ports.joins import NamedRows, ServedRun, ServedView
+from featurestore.ports.publications import Publication, Published, Push, PushSpan
 from featurestore.ports.state import Manifest
 from featurestore.spec.dtypes import DType
 from featurestore.spec.entity import Entity
@@ -55,7 +56,7 @@ def history(*runs: tuple[float, float], pushed: PushSpan | None = None) -> Publi
 
 
 def hours(served: ServedView) -> list[tuple[float, float]]:
-    return [((run.filled_to - NOON) / HOUR, (run.published_at - NOON) / HOUR) for run in served.runs]
+    return [((run.as_of - NOON) / HOUR, (run.published_at - NOON) / HOUR) for run in served.runs]
 
 
 def test_runs_that_were_published_later_than_anybody_asks_decide_nothing() -> None:
@@ -92,6 +93,76 @@ def test_a_history_comes_back_to_the_microsecond(tmp_path: Path) -> None:
     assert pinned.views["zürich"] == ServedView((ServedRun(hour(1), NOON + tick),), runs.pushed)
     assert pinned_history(pinned.sha256, objects) == pinned
     assert pin_history(kept, (None, None), objects).views == {"zürich": ServedView(()), "empty": ServedView(())}
+
+
+def test_a_history_without_pushes_is_kept_in_the_bytes_of_earlier_releases(tmp_path: Path) -> None:
+    objects = MemoryObjects(tmp_path)
+
+    pinned = pin_history(ServedHistory("here", {"last": history((1, 2), (3, 4))}), (hour(2), hour(9)), objects)
+
+    assert b"".join(objects.read(pinned.sha256)) == (
+        b'{"store":"here","views":{"last":{"pushed":null,"runs":[["2013-03-10T14:00:00+00:00",'
+        b'"2013-03-10T13:00:00+00:00"],["2013-03-10T16:00:00+00:00","2013-03-10T15:00:00+00:00"]]}}}'
+    )
+
+
+def copied(began: float, *, filled: float, since: float | None = None) -> Publication:
+    """A run that copied what was pushed up to when it began, of a table that was filled at the hour `filled`."""
+    moments = (hour(filled), hour(began), hour(began) + MINUTE)
+    copied_from = None if since is None else hour(since)
+    return Publication(*moments, 1, 1, since is None, hour(began), copied_from, hour(filled))
+
+
+def stamped(*hours: float, is_online: bool = True) -> tuple[Push, ...]:
+    return tuple(Push(hour(one), (hour(one),), is_online=is_online) for one in hours)
+
+
+def named(at: float, *known: float, is_online: bool = True, is_repeated: bool = False) -> Push:
+    moments = pa.array([hour(one) for one in known], MOMENT)
+    columns = {"n": pa.array(range(len(known))), "event_timestamp": moments, "known_at": moments}
+    return Push(hour(at), (), pa.table(columns), is_online, is_repeated)
+
+
+def test_pushes_decide_that_neither_all_who_ask_have_seen_filled_nor_nobody_sees() -> None:
+    runs = (copied(1, filled=0.5), copied(3, filled=2, since=1), copied(6, filled=5, since=3))
+    pushes = (*stamped(1.5, 2.5, 4), *stamped(4.5, is_online=False), *stamped(8))
+
+    found = deciding(Published(runs, None, pushes), hour(4.2), hour(7))
+
+    assert [run.as_of for run in found.runs] == [hour(3), hour(6)]
+    assert found.stamped == ((hour(2.5), hour(2.5)), (hour(4), hour(4)), (hour(4.5), None))
+
+
+def test_rows_that_brought_their_known_timestamp_are_kept_as_they_came_first_and_were_shown_first() -> None:
+    pushes = (named(2, 1.5, is_online=False), named(3, 1.5, is_repeated=True), named(4, 1.5), named(5, 4.5, 4.6))
+
+    found = deciding(Published((copied(1, filled=1),), None, pushes), hour(1.5), hour(4.55))
+
+    assert found.named == NamedRows(
+        (("0", "0"),), (hour(1.5), hour(4.5)), (hour(1.5), hour(4.5)), (hour(2), hour(5)), (hour(3), hour(5))
+    )
+
+
+def test_runs_that_brought_the_store_no_further_decide_where_rows_came_late() -> None:
+    runs = (copied(2, filled=2), copied(4, filled=4, since=2), replace(copied(5, filled=4, since=0), copied_to=hour(3)))
+    late, in_time = named(4.5, 1.5, is_online=False), named(4.5, 4.4)
+
+    with_late = deciding(Published(runs, None, (late,)), hour(4.2), hour(9))
+    without = deciding(Published(runs, None, (in_time,)), hour(4.2), hour(9))
+
+    assert [run.began_at for run in with_late.runs] == [hour(2), hour(4), hour(5)]
+    assert [run.began_at for run in without.runs] == [hour(4)]
+
+
+def test_a_history_of_pushes_comes_back_as_it_was(tmp_path: Path) -> None:
+    objects = MemoryObjects(tmp_path)
+    pushes = (*stamped(1.5), named(2, 1.25, is_online=False), named(3, 2.5, is_repeated=True))
+    kept = ServedHistory("here", {"last": Published((copied(1, filled=0.5),), PushSpan(hour(0), hour(1)), pushes)})
+
+    pinned = pin_history(kept, (hour(1.2), hour(9)), objects)
+
+    assert pinned.views["last"].named is not None
+    assert pinned_history(pinned.sha256, objects) == pinned
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"views": {"a": {"runs": [["x", "y"]], "pushed": null}}}', b"{}"])
@@ -188,7 +259,13 @@ def test_a_dataset_whose_history_is_gone_says_so(project: SmallProject) -> None:
     assert manifest.objects == (manifest.result, manifest.spine, manifest.served)
 
 
-def test_rows_that_were_pushed_were_online_when_they_were_known(project: SmallProject) -> None:
-    project.online.publications.record_push("memory", project.graph.view("last").table, hour(-1))
+def test_where_only_the_first_and_the_last_push_are_known_what_was_visible_between_them_was_online(
+    project: SmallProject,
+) -> None:
+    """As of projects from before each push was recorded."""
+    table, publications = project.graph.view("last").table, MemoryPublications()
+    kept = project.online.publications.published("memory", table)
+    before = replace(project, online=replace(project.online, publications=publications))
+    publications.keep("memory", table, replace(kept, pushed=PushSpan(hour(-1), hour(-1))))
 
-    assert delays(project, pull(project, -3.6, -3, -1.1, -1, 0)) == [None, 6.0, None, 1.0, 1.0]
+    assert delays(project, pull(before, -3.6, -3, -1.1, -1, 0)) == [None, 6.0, None, 1.0, 1.0]

@@ -44,7 +44,7 @@ class Scene:
         stream = MemoryStream(self.entries, group, consumer, claim_after=claim_after)
         return Feed(VISITS, stream, self.frames, self, lambda: NOON, most)
 
-    def show(self, rows: pa.Table) -> None:
+    def show(self, rows: pa.Table, arrived_at: datetime | None) -> None:  # noqa: ARG002 - the port's
         self.shown += rows["visitors"].to_pylist()
 
     def answered_to(self) -> datetime | None:
@@ -83,9 +83,9 @@ class Broken:
     def __init__(self, scene: Scene, error: Exception) -> None:
         self._scene, self._fail = scene, failing_once(error)
 
-    def show(self, rows: pa.Table) -> None:
+    def show(self, rows: pa.Table, arrived_at: datetime | None) -> None:
         self._fail()
-        self._scene.show(rows)
+        self._scene.show(rows, arrived_at)
 
     def answered_to(self) -> datetime | None:
         return None

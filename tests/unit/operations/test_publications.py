@@ -54,6 +54,7 @@ def history(project: SmallProject) -> tuple[Publication, ...]:
 
 def test_each_run_that_wrote_something_is_remembered(project: SmallProject) -> None:
     version = project.offline.tables.snapshot(project.graph.view("last").table).version
+    first, last = NOON - 2 * HOUR, NOON - TICK
 
     for until in (NOON - 2 * HOUR, NOON - TICK):
         run(project, until)
@@ -61,9 +62,9 @@ def test_each_run_that_wrote_something_is_remembered(project: SmallProject) -> N
     run(project, NOON - TICK, full=True)
 
     assert history(project) == (
-        Publication(NOON - 2 * HOUR, NOON - 2 * HOUR, NOON - 2 * HOUR + TICK, version, 1, is_full=True),
-        Publication(NOON - TICK, NOON - TICK, NOON, version, 1, is_full=False),
-        Publication(NOON - TICK, NOON - TICK, NOON, version, 2, is_full=True),
+        Publication(first, first, first + TICK, version, 1, is_full=True, copied_to=first),
+        Publication(last, last, NOON, version, 1, is_full=False, copied_to=last, copied_from=first),
+        Publication(last, last, NOON, version, 2, is_full=True, copied_to=last),
     )
 
 
