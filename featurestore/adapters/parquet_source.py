@@ -26,6 +26,7 @@ from featurestore.graph.microseconds import floored_rows, has_nanoseconds
 from featurestore.intervals import Interval
 from featurestore.ports.engine import FileGroups, ParquetFiles, Relation, RowScan
 from featurestore.ports.source_reader import SourcePart, SourceSnapshot
+from featurestore.spec.dtypes import MOST_DIGITS
 from featurestore.spec.source import ParquetSource
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _opened(source: ParquetSource, file: SourceFile) -> _Opened:
     names = Counter(name.lower() for name in written.names)
     written = pa.schema({field.name.lower(): field for field in reversed(written)}.values())
     written = pa.schema(list(reversed(written)))
-    schema = pa.schema([(field.name, same_values(field.type)) for field in written])
+    schema = pa.schema([(field.name, _readable(field.type)) for field in written])
     twice = frozenset(name for name, count in names.items() if count > 1)
     return _Opened(file, footer, schema, written, twice, _partition_values(source, file))
 
@@ -100,6 +101,9 @@ def _columns_of(source: ParquetSource, newest: _Opened, opened: list[_Opened]) -
     mixed: dict[str, str] = {}
     columns = {field.name.lower(): field for field in newest.schema}
     for one in opened:
+        for field in one.written:
+            if (why := _not_read(field.type)) is not None and field.name.lower() in columns:
+                mixed.setdefault(columns[field.name.lower()].name, f"{field.type} in {one.file.shown}, {why}")
         mixed |= {columns[name].name: f"there twice in {one.file.shown}" for name in one.twice if name in columns}
         for field in one.schema:
             known = columns.get(field.name.lower())
@@ -110,6 +114,22 @@ def _columns_of(source: ParquetSource, newest: _Opened, opened: list[_Opened]) -
             if time in newest.schema.names and time.lower() not in map(str.lower, one.schema.names):
                 raise SourceError(f"source '{source.name}': {one.file.shown} lacks the column '{time}' of the others")
     return newest.schema, mixed
+
+
+def _not_read(kind: pa.DataType) -> str | None:
+    """Why an engine can not read a column of a file as what it is; None if it can."""
+    if pa.types.is_duration(kind):
+        return "which Parquet has no type for, so that a bare number would be read: write it as one"
+    if pa.types.is_decimal(kind) and kind.precision > MOST_DIGITS:
+        return f"which has more than {MOST_DIGITS} digits: write it as text, or with fewer"
+    nested = kind.num_fields if not isinstance(kind, pa.BaseExtensionType) else 0
+    return next((why for i in range(nested) if (why := _not_read(kind.field(i).type)) is not None), None)
+
+
+def _readable(kind: pa.DataType) -> pa.DataType:
+    """The type by the column's values; none where an engine does not even know it."""
+    has_no_type = pa.types.is_decimal(kind) and kind.precision > MOST_DIGITS
+    return pa.null() if has_no_type else same_values(kind)
 
 
 def _with_partitions(source: ParquetSource, stored: pa.Schema, example: SourceFile) -> pa.Schema:

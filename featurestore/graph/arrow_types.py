@@ -72,11 +72,19 @@ def is_list(arrow: pa.DataType) -> bool:
     return bool(pa.types.is_list(arrow) or pa.types.is_large_list(arrow))
 
 
-def same_values(arrow: pa.DataType) -> pa.DataType:
+_ENGINE_KNOWS = ("arrow.uuid", "arrow.json")
+"""Extension types that are types of the engine's, too; of others it reads what they are stored as."""
+
+
+def same_values(arrow: pa.DataType) -> pa.DataType:  # noqa: PLR0911 - one answer for each kind
     """One type for all that hold the same values and are written in another way: text as `large_string`, in views or in
     a dictionary, moments in other units, what the items of a list are called and whether they may be null."""
     if pa.types.is_dictionary(arrow) or pa.types.is_run_end_encoded(arrow):
         return same_values(arrow.value_type)
+    if isinstance(arrow, pa.BaseExtensionType) and arrow.extension_name not in _ENGINE_KNOWS:
+        return same_values(arrow.storage_type)
+    if pa.types.is_float16(arrow):
+        return pa.float32()  # which holds every half, as engines do that have none
     if pa.types.is_timestamp(arrow):
         return pa.timestamp("us", arrow.tz and "UTC")
     if pa.types.is_large_string(arrow) or pa.types.is_string_view(arrow):

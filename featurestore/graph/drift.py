@@ -17,6 +17,7 @@ from featurestore.graph.resolved import ResolvedSource, ResolvedView, SourceColu
 Fields = tuple[SourceField, ...]
 
 _SAME = (
+    (r"extension<arrow\.fixed_shape_tensor\[value_type=(\w+), shape=\[(\d+)\]\]>", r"fixed_size_list<\1>[\2]"),
     (r"dictionary<values=(.+?), indices=\w+, ordered=\d>", r"\1"),
     (r"run_end_encoded<run_ends: \w+, values: (.+?)>", r"\1"),
     (r"timestamp\[(?:s|ms|us|ns)\]", "timestamp"),

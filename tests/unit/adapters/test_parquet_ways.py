@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -30,7 +31,20 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBEngine]:
     opened.close()
 
 
+TENSOR = pa.fixed_shape_tensor(pa.float32(), (2,))
 WAYS: dict[str, list[pa.Array]] = {
+    "halves": [
+        pa.array([1.5], pa.float32()),
+        pa.array([np.float16(1.5)], pa.float16()),
+    ],
+    "a type of an extension": [
+        pa.array([[1.0, 2.0]], pa.list_(pa.float32(), 2)),
+        pa.ExtensionArray.from_storage(TENSOR, pa.array([[1.0, 2.0]], pa.list_(pa.float32(), 2))),
+    ],
+    "bytes as flags": [
+        pa.array([1], pa.int8()),
+        pa.ExtensionArray.from_storage(pa.bool8(), pa.array([1], pa.int8())),
+    ],
     "text": [
         pa.array(["a"]), pa.array(["a"], pa.large_string()), pa.array(["a"], pa.string_view()),
         pa.array(["a"]).dictionary_encode(), pa.array(["a"], pa.large_string()).dictionary_encode(),
@@ -88,3 +102,31 @@ def test_moments_of_int96_reach_as_far_as_those_of_microseconds(tmp_path: Path, 
         naive[0], datetime(1970, 1, 1), naive[1],  # noqa: DTZ001 - as they come, without a zone
     ]  # fmt: skip
     assert (snapshot.first, snapshot.last) == tuple(far)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (pa.array([1], pa.duration("us")), "duration[us] in {file}, which Parquet has no type for"),
+        (
+            pa.array([[1]], pa.list_(pa.duration("ns"))),
+            "list<element: duration[ns]> in {file}, which Parquet",
+        ),
+        (
+            pa.array([Decimal("1.5")], pa.decimal256(76, 2)),
+            "decimal256(76, 2) in {file}, which has more than 38",
+        ),
+    ],
+    ids=["duration", "list", "decimal"],
+)
+def test_what_an_engine_reads_as_something_else_is_told_and_hides_no_other_column(
+    tmp_path: Path, engine: DuckDBEngine, values: pa.Array, told: str
+) -> None:
+    pq.write_table(pa.table({"at": pa.array([JUNE], MOMENT), "v": values, "n": [7]}), tmp_path / "a.parquet")
+
+    snapshot = read(tmp_path, "a.parquet")
+
+    assert snapshot.mixed["v"].startswith(told.format(file=tmp_path / "a.parquet"))
+    assert list(snapshot.mixed) == ["v"]
+    for relation in (snapshot.relation, snapshot.schema.empty_table()):  # as it is filled, and as it is planned
+        assert engine.schema(Query(exp.select("n").from_("s"), {"s": relation})).names == ["n"]

@@ -106,6 +106,7 @@ def listed(item: pa.Field, size: int = -1) -> pa.DataType:
         pa.list_(pa.field("x", pa.struct([pa.field("t", pa.timestamp("s"), nullable=False)]), nullable=False)),
         pa.large_list(pa.list_(pa.field("of", pa.timestamp("ns")), 3)),
         pa.map_(pa.string_view(), pa.large_binary()),
+        pa.fixed_shape_tensor(pa.float32(), (2,)),
         pa.decimal256(9, 2),
         pa.decimal32(9, 2),
     ],
