@@ -23,6 +23,7 @@ KnownatError
 ├── StoreRefused                the online store is set up in a way that would lose rows
 ├── StoreCorrupted              stored bytes are not what was written
 ├── ProjectsMixed               a state, folder or store belongs to another project
+├── ClockBehind                 this machine's clock is behind one that filled views before; nothing was changed
 ├── ConcurrentChange            another process changed the same table; nothing was lost, run it again
 ├── TableDamaged                an offline table's log or files are not what was committed
 ├── DatasetInUse                a dataset can not be deleted, as registered models were trained on it
@@ -223,6 +224,12 @@ class StoreRefused(KnownatError):
 
 class StoreCorrupted(KnownatError):
     code = "store_corrupted"
+
+
+class ClockBehind(KnownatError):
+    """Views were filled as of a moment that has not come by this clock; nothing was changed."""
+
+    code = "clock_behind"
 
 
 class ProjectsMixed(KnownatError):

@@ -94,8 +94,11 @@ class Project:
     def apply(self, plan: Plan | None = None) -> Iterator[Progress]:
         """Carry out `plan`, by default a new one."""
         from featurestore.operations.apply import apply
+        from featurestore.operations.clock import check_clock
 
         features = self._wired.features
+        if features.project.catalog.serial() is not None:
+            check_clock(self._views(None), features.offline, features.online, now=features.clock())
         yield from apply(
             self.plan() if plan is None else plan,
             features.project.catalog,
@@ -122,10 +125,12 @@ class Project:
         go this once that are gone from sources which hold them: see `held_rows`.
         Raises NotApplied, UnknownName.
         """
+        from featurestore.operations.clock import check_clock
         from featurestore.operations.fill_views import FillRequest, fill_views
 
         features = self._wired.features
         request = FillRequest(self._views(views), _moment(start), _moment(end), recompute, accept_removed)
+        check_clock(request.views, features.offline, features.online, now=features.clock())
         chunk_days = features.settings.engine.chunk_days
         yield from fill_views(request, features.offline, now=features.clock(), chunk_days=chunk_days)
 
@@ -136,25 +141,29 @@ class Project:
 
         `full` copies every key, and removes those that are gone. Raises NotApplied, UnknownName.
         """
+        from featurestore.operations.clock import check_clock
         from featurestore.operations.materialize import MaterializeRequest, materialize
         from featurestore.operations.served_views import served_views
 
         features = self._wired.features
-        now = features.clock()
-        for view in _chosen(served_views(features.project), views):
+        now, chosen = features.clock(), _chosen(served_views(features.project), views)
+        check_clock(chosen, features.offline, features.online, now=now)
+        for view in chosen:
             request = MaterializeRequest(view, _moment(until) or now, full)
             yield materialize(request, features.offline, features.online, now=now)
 
-    def run_due(self, *, views: Sequence[str] | None = None) -> Iterator[Due]:
+    def run_due(self, *, views: Sequence[str] | None = None, set_back: bool = False) -> Iterator[Due]:
         """Do what is due of the views, by default all: fill what is missing, late or restated, then bring those up to
         date that are online. An error of a view is told as a Refused, one that another process is at as Busy.
+
+        Views that were filled by a clock ahead of this one are refused; `set_back` fills them as of now.
 
         Raises NotApplied, UnknownName.
         """
         from featurestore.operations.run_due import DueRequest, run_due
 
         features = self._wired.features
-        request = DueRequest(self._views(views), features.clock(), features.settings.engine.chunk_days)
+        request = DueRequest(self._views(views), features.clock(), features.settings.engine.chunk_days, set_back)
         yield from run_due(request, features.offline, features.online, features.locks)
 
     def late_rows(self, views: Sequence[str] | None = None) -> tuple[LateRows, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from featurestore.ports.state import Coverage, CoverageState, FilledInterval
 
@@ -25,6 +26,9 @@ class Forgetful:
 
     def replace(self, table: str, fill: FilledInterval, by: FilledInterval) -> bool:
         return self.state.replace(table, fill, by)
+
+    def cut(self, table: str, end: datetime, at: datetime) -> None:
+        self.state.cut(table, end, at)
 
     def forget(self, table: str) -> None:
         self.state.forget(table)

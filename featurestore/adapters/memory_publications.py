@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from datetime import datetime
 
-from featurestore.ports.publications import Publication, Published, Push, first_and_last, stands_in_place
+from featurestore.ports.publications import (
+    Publication,
+    Published,
+    Push,
+    PushSpan,
+    first_and_last,
+    stands_in_place,
+)
 
 
 class MemoryPublications:
@@ -35,6 +43,19 @@ class MemoryPublications:
             return found
         return Published(found.runs[max(0, len(found.runs) - newest) :], found.pushed, first_and_last(found.push_span))
 
+    def forget_after(self, store: str, table: str, moment: datetime) -> None:
+        with self._lock:
+            before = self._history.get((store, table), Published())
+            runs = tuple(run for run in before.runs if run.published_at <= moment)
+            pushes = tuple(push for push in before.pushes if push.at <= moment)
+            self._history[store, table] = Published(runs, _until(before.pushed, moment), pushes)
+
     def forget(self, store: str, table: str) -> None:
         with self._lock:
             self._history.pop((store, table), None)
+
+
+def _until(pushed: PushSpan | None, moment: datetime) -> PushSpan | None:
+    if pushed is None or pushed.first_at > moment:
+        return None
+    return PushSpan(pushed.first_at, min(pushed.last_at, moment))

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from featurestore.adapters.dataset_ids import choose_dataset
 from featurestore.graph.resolved import Graph
+from featurestore.intervals import Interval
 from featurestore.ports.state import (
     AppliedGraph,
     Coverage,
@@ -58,6 +59,19 @@ class MemoryCoverage:
             fills = self._fills.get(table, ())
             self._fills[table] = tuple(by if one == fill else one for one in fills)
             return fill in fills
+
+    def cut(self, table: str, end: datetime, at: datetime) -> None:
+        with self._lock:
+            kept = [fill for fill in self._fills.get(table, ()) if fill.interval.start < end]
+            self._fills[table] = tuple(
+                replace(
+                    fill,
+                    interval=Interval(fill.interval.start, min(fill.interval.end, end)),
+                    filled_at=min(fill.filled_at, at),
+                    settled=None,
+                )
+                for fill in kept
+            )
 
     def forget(self, table: str) -> None:
         with self._lock:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, delete, func, insert, select, update
 
 from featurestore.adapters import sql_tables as tables
 from featurestore.adapters.sql_database import Database, reconnecting
@@ -67,6 +68,15 @@ class SqlPublications:
             pushes = (_pushes if newest is None else _first_and_last)(connection, store, table)
         runs = tuple(map(_publication, reversed(rows)))
         return Published(runs, None if span is None else PushSpan(span.first_at, span.last_at), pushes)
+
+    def forget_after(self, store: str, table: str, moment: datetime) -> None:
+        runs, pushes, spans = tables.publication, tables.push, tables.push_span
+        of_span = _of(spans, store, table)
+        with self._database.write(_lock(store, table)) as connection:
+            connection.execute(delete(runs).where(_of(runs, store, table) & (runs.c.published_at > moment)))
+            connection.execute(delete(pushes).where(_of(pushes, store, table) & (pushes.c.pushed_at > moment)))
+            connection.execute(delete(spans).where(of_span & (spans.c.first_at > moment)))
+            connection.execute(update(spans).where(of_span & (spans.c.last_at > moment)).values(last_at=moment))
 
     def forget(self, store: str, table: str) -> None:
         with self._database.write(_lock(store, table)) as connection:

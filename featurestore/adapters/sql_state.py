@@ -109,6 +109,15 @@ class SqlCoverage:
             connection.execute(update(tables.filled_interval).where(number).values(**_fill_values(by)))
         return True
 
+    def cut(self, table: str, end: datetime, at: datetime) -> None:
+        filled = tables.filled_interval
+        of_table = filled.c.table_name == table
+        with self._database.write(f"coverage:{table}") as connection:
+            connection.execute(delete(filled).where(of_table & (filled.c.start_at >= end)))
+            connection.execute(update(filled).where(of_table & (filled.c.end_at > end)).values(end_at=end))
+            connection.execute(update(filled).where(of_table & (filled.c.filled_at > at)).values(filled_at=at))
+            connection.execute(update(filled).where(of_table).values(settled=None))
+
     def forget(self, table: str) -> None:
         with self._database.write(f"coverage:{table}") as connection:
             connection.execute(delete(tables.filled_interval).where(tables.filled_interval.c.table_name == table))

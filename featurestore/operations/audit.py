@@ -19,9 +19,11 @@ from featurestore.operations.audit_report import (
     AuditState,
     Difference,
     ViewAudit,
+    ahead_note,
     notes,
 )
 from featurestore.operations.causes import Answered, Cause, RowEvidence, ValueCompared, verdict
+from featurestore.operations.clock import filled_ahead
 from featurestore.operations.equality import same_value
 from featurestore.operations.online_values import StoredLayout, answers_from, online_values
 from featurestore.operations.reach import answers_until
@@ -43,6 +45,15 @@ class AuditedStore:
 
 
 def audit(asked: AuditedView, sample: int, store: AuditedStore) -> ViewAudit:
+    """As `_compared`; what was filled by a clock that was ahead is no answer of now, even where both sides agree."""
+    found = _compared(asked, sample, store)
+    ahead = filled_ahead(asked.view, store.offline, store.online, now=store.now)
+    if ahead is None:
+        return found
+    return replace(found, filled_ahead=ahead, notes=(*found.notes, ahead_note(asked.view, ahead)))
+
+
+def _compared(asked: AuditedView, sample: int, store: AuditedStore) -> ViewAudit:
     """Compare up to `sample` keys that are online, and as many that should be, value by value.
 
     Where the view is not online, but another definition of it is, that one is compared: what it answers is not what

@@ -68,6 +68,8 @@ class ViewAudit:
     causes: tuple[tuple[Cause, int], ...] = ()
     differences: tuple[Difference, ...] = ()
     notes: tuple[str, ...] = ()
+    filled_ahead: datetime | None = None
+    """What the clock said that filled the view, where that has not come by this one."""
 
     @property
     def differing(self) -> int:
@@ -76,7 +78,8 @@ class ViewAudit:
     @property
     def equal(self) -> bool:
         """Whether what is online is what it should be. Nothing on either side is equal."""
-        return self.state is not AuditState.NOT_MATERIALIZED and not self.differing
+        is_online = self.state is not AuditState.NOT_MATERIALIZED
+        return is_online and not self.differing and self.filled_ahead is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,14 @@ class AuditReport:
     @property
     def equal(self) -> bool:
         return all(view.equal for view in self.views)
+
+
+def ahead_note(asked: ResolvedView, filled_ahead: datetime) -> str:
+    return (
+        f"{asked.name} was filled as of {show_moment(filled_ahead)}, which has not come by this clock: it answers for "
+        f"moments to come. If it was the other one that was ahead, knownat run --due --set-back {asked.name} fills it "
+        "as of now."
+    )
 
 
 def notes(

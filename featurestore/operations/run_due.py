@@ -14,6 +14,7 @@ from datetime import datetime
 from featurestore.errors import KnownatError
 from featurestore.graph.resolved import ResolvedView
 from featurestore.operations.backfill import DEFAULT_CHUNK_DAYS
+from featurestore.operations.clock import check_clock, set_back
 from featurestore.operations.fill_chunks import ChunkFilled
 from featurestore.operations.fill_views import FillRequest, fill_views
 from featurestore.operations.hold_rows import held_rows
@@ -28,11 +29,13 @@ from featurestore.ports.online_store import OnlineTable, TableRead
 
 @dataclass(frozen=True, slots=True)
 class DueRequest:
-    """The views to bring up to date, upstream views first."""
+    """The views to bring up to date, upstream views first. `set_back`: those that were filled by a clock that was ahead
+    are filled as of now; else they are refused."""
 
     views: tuple[ResolvedView, ...]
     now: datetime
     chunk_days: int = DEFAULT_CHUNK_DAYS
+    set_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,9 @@ def _bring_up_to_date(
     view: ResolvedView, request: DueRequest, sides: tuple[OfflineSide, OnlineSide], sources: SourcesOnce
 ) -> Iterator[Due]:
     (offline, online), now = sides, request.now
+    if request.set_back:
+        yield from set_back(view, offline, online, now=now)
+    check_clock([view], offline, online, now=now)
     yield from fill_views(FillRequest((view,)), offline, now=now, chunk_days=request.chunk_days, sources=sources)
     if view.lateness is not None and (late := outdated(view, offline, now=now).late):
         yield late

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from featurestore.errors import SourceError
 from featurestore.graph.resolved import Graph, ResolvedView
+from featurestore.operations.clock import filled_ahead
 from featurestore.operations.hold_rows import held_rows
 from featurestore.operations.outdated import outdated
 from featurestore.operations.publish_delay import RECENT_RUNS, PublishDelay, publish_delay
@@ -25,6 +26,8 @@ class ViewStatus:
 
     `held_rows`: how many rows (tiles) it holds that are gone from its sources.
 
+    `filled_ahead`: what the clock said that filled the view, where that has not come by this one.
+
     `publish_delay` is the declared one, `true_delay` that of the last runs; None where there are too few.
     """
 
@@ -38,6 +41,7 @@ class ViewStatus:
     late_rows: int | None = None
     true_delay: PublishDelay | None = None
     held_rows: int = 0
+    filled_ahead: datetime | None = None
 
     @property
     def exceeds_declared(self) -> bool:
@@ -54,6 +58,7 @@ def view_statuses(graph: Graph, offline: OfflineSide, online: OnlineSide, *, now
         replace(
             _status(view, offline, marker),
             late_rows=_late_rows(view, offline, now),
+            filled_ahead=filled_ahead(view, offline, online, now=now),
             true_delay=publish_delay(view, _recent(view, online)),
         )
         for view, marker in found

@@ -116,6 +116,10 @@ class PublicationState(Protocol):
         that came online, without their rows."""
         ...
 
+    def forget_after(self, store: str, table: str, moment: datetime) -> None:
+        """What is said to have been published after the moment was told by a clock that was ahead."""
+        ...
+
     def forget(self, store: str, table: str) -> None:
         """The table is dropped from the store for good."""
         ...

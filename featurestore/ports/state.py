@@ -187,6 +187,11 @@ class CoverageState(Protocol):
         longer what is recorded."""
         ...
 
+    def cut(self, table: str, end: datetime, at: datetime) -> None:
+        """Nothing is filled from `end` on, whatever was recorded, and what is filled before it was so by `at`. In one
+        transaction."""
+        ...
+
     def forget(self, table: str) -> None:
         """Nothing of the table is filled: it is about to be created."""
         ...

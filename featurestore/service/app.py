@@ -54,6 +54,7 @@ STATUSES: ErrorStatuses = MappingProxyType(
         errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.StoreRefused: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.StoreCorrupted: HTTPStatus.INTERNAL_SERVER_ERROR,
+        errors.ClockBehind: HTTPStatus.CONFLICT,
         errors.ConcurrentChange: HTTPStatus.CONFLICT,
         errors.ProjectsMixed: HTTPStatus.CONFLICT,
         errors.TableDamaged: HTTPStatus.INTERNAL_SERVER_ERROR,

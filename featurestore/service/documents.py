@@ -109,6 +109,7 @@ def status_document(status: ViewStatus) -> Document:
         "online_to": moment_json(status.online_to),
         "late_rows": status.late_rows,
         "held_rows": status.held_rows,
+        "filled_ahead": moment_json(status.filled_ahead),
         "publish_delay": duration_json(status.publish_delay),
         "true_publish_delay": None if status.true_delay is None else _delay_document(status.true_delay),
         "exceeds_declared": status.exceeds_declared,

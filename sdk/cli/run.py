@@ -26,6 +26,9 @@ def run(
     views: Views = None,
     named: ViewOption = None,
     due: Annotated[bool, typer.Option("--due", help="Do what is due by now.")] = False,
+    set_back: Annotated[
+        bool, typer.Option("--set-back", help="Fill as of now what a clock that was ahead has filled.")
+    ] = False,
 ) -> int:
     """Do what is due: fill what is missing, late or restated, then bring up to date what is online.
 
@@ -38,7 +41,8 @@ def run(
     with call.project() as project:
         chosen = project.views([*(views or ()), *(named or ())] or None)
         shares = dict.fromkeys(chosen, 1 / max(len(chosen), 1))
-        call.progress("Running").follow(due_steps(kept(project.run_due(views=chosen), records), shares))
+        done = kept(project.run_due(views=chosen, set_back=set_back), records)
+        call.progress("Running").follow(due_steps(done, shares))
     told = sorted_due(records)
     call.output.answer(told, lambda: lines(*(_lines(told) or ["Nothing was due."])))
     return REFUSED if told["refused"] else HELD if told["held"] else 0

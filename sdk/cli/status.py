@@ -54,6 +54,12 @@ def _text(views: list[dict[str, Any]]) -> RenderableType:
                 f"'{one['view']}' holds {one['held_rows']:,} rows or tiles that are gone from its sources. "
                 f"Next: knownat backfill {one['view']} tells which, and what to do."
             )
+    told += [
+        f"'{one['view']}' was filled as of {one['filled_ahead']}, which has not come by this clock. If it was the "
+        f"other one that was ahead: knownat run --due --set-back {one['view']} fills it as of now."
+        for one in views
+        if one["filled_ahead"]
+    ]
     return Group(table(_HEADERS, rows), *([lines(*told)] if told else []))
 
 

@@ -87,6 +87,21 @@ def test_asked_for_the_newest_runs_of_pushes_the_first_and_the_last_are_told(sta
     assert len(newest.pushes) == 2
 
 
+def test_what_was_published_after_a_moment_can_be_forgotten(state: State) -> None:
+    for hour in (1, 5, 3):
+        state.publications.record("here", "t", run(hour))
+        state.publications.record_push("here", "t", Push(NOON + hour * HOUR))
+        state.publications.record("here", "u", run(hour))
+    state.publications.record_push("here", "u", Push(NOON + 5 * HOUR))
+
+    for table in ("t", "u", "unknown"):
+        state.publications.forget_after("here", table, NOON + 4 * HOUR)
+
+    kept, pushes = (run(1), run(3)), (Push(NOON + HOUR), Push(NOON + 3 * HOUR))
+    assert state.publications.published("here", "t") == Published(kept, pushes=pushes)
+    assert state.publications.published("here", "u") == Published(kept)
+
+
 def test_stores_and_tables_do_not_share_their_history(state: State) -> None:
     state.publications.record("here", "t", run(1))
     state.publications.record("there", "t", run(2))

@@ -139,6 +139,21 @@ def test_what_was_settled_is_not_any_more_once_something_is_filled(state: State)
     assert state.coverage.coverage("other").fills == (settled,)
 
 
+def test_a_cut_leaves_nothing_filled_after_it_and_nothing_filled_later_than_then(state: State) -> None:
+    whole, across, beyond = fill(-72, -48), fill(-48, 30, version=2), fill(30, 60, version=3)
+    settled = Settled((("flights", "7"),), END_OF_TIME)
+    for one in (whole, replace(across, filled_at=NOON + HOUR), replace(beyond, settled=settled)):
+        state.coverage.record("t", one)
+    state.coverage.record("other", beyond)
+
+    state.coverage.cut("t", NOON - 12 * HOUR, NOON)
+    state.coverage.cut("unknown", NOON, NOON)
+
+    cut = replace(across, interval=fill(-48, -12).interval, filled_at=NOON)
+    assert state.coverage.coverage("t").fills == (cut, replace(whole, filled_at=min(whole.filled_at, NOON)))
+    assert state.coverage.coverage("other").fills == (beyond,)
+
+
 def test_the_last_fill_is_the_one_that_what_is_covered_ends_with(state: State) -> None:
     long, restated, today = fill(-72, 11), fill(-48, -24, version=2), fill(-12, 13, version=3)
     assert state.coverage.coverage("t").last is None

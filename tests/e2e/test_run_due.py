@@ -153,6 +153,25 @@ def test_two_runs_at_once_do_everything_once(shop: Path) -> None:
     assert run(shop).json["filled"] == []
 
 
+def test_a_clock_that_went_back_is_told_by_every_command_that_fills(shop: Path) -> None:
+    run(shop)
+    settings = shop / "knownat.toml"
+    settings.write_text(settings.read_text().replace(LATER, "2026-01-31T06:30:00Z"))
+
+    commands = [("run", "--due"), ("backfill",), ("materialize",), ("apply",)]
+    ended = [knownat(*command, "--project", shop) for command in commands]
+    status = done("status", "--project", shop).out
+    audited = knownat("audit", "--project", shop)
+
+    assert [one.code for one in ended] == [1] * 4
+    assert all("run --due --set-back" in one.out + one.err for one in (*ended, audited))
+    assert "run --due --set-back last_visit fills it as of now" in " ".join(status.split())
+    assert audited.code == 1
+    done("run", "--due", "--set-back", "--project", shop)
+    assert run(shop).json["refused"] == []
+    assert done("audit", "--project", shop).code == 0
+
+
 def test_a_program_gets_records(shop: Path) -> None:
     (shop / "data" / "visits.parquet").unlink()
     [table] = [table for table in tables(shop) if table.startswith("customer_orders@")]

@@ -51,8 +51,8 @@ def project(tmp_path: Path) -> Iterator[SmallProject]:
     engine.close()
 
 
-def audited(project: SmallProject, view: str, *, sample: int = EVERYTHING) -> ViewAudit:
-    store = AuditedStore(project.offline, project.online, project.catalog, NOON)
+def audited(project: SmallProject, view: str, *, sample: int = EVERYTHING, now: datetime = NOON) -> ViewAudit:
+    store = AuditedStore(project.offline, project.online, project.catalog, now)
     return audit(AuditedView.whole(project.graph.view(view)), sample, store)
 
 
@@ -124,7 +124,7 @@ def test_a_store_that_is_behind_is_told_and_no_difference(project: SmallProject)
     project.materialize(NOON)
     project.apply(SOURCE, LAST, now=NOON + 24 * HOUR)
 
-    found = audited(project, "last")
+    found = audited(project, "last", now=NOON + 24 * HOUR)
 
     assert found.equal
     assert "is online up to" in found.notes[0]
