@@ -16,16 +16,17 @@ import pyarrow as pa
 from sqlglot import ErrorLevel, exp
 
 from featurestore.adapters.addresses import engine_folder
+from featurestore.adapters.duckdb_binder import DuckDBBinder
 from featurestore.adapters.duckdb_views import view_of
 from featurestore.adapters.duckdb_volatility import Volatility
 from featurestore.adapters.patience import NeverEnded, is_anything_left_behind, within
 from featurestore.adapters.repeated_scan import RepeatedScan, Scans, told_failure
 from featurestore.errors import EngineTimeout, QueryError, ValueRefused
 from featurestore.graph.arrow_types import dtype_of
-from featurestore.graph.microseconds import floored_rows
+from featurestore.graph.microseconds import floored_rows, floored_schema
 from featurestore.graph.sql_text import DIALECT
 from featurestore.graph.sql_types import sql_type
-from featurestore.ports.engine import DataFile, FileGroups, Query, RowScan
+from featurestore.ports.engine import Binding, DataFile, FileGroups, Query, RowScan
 
 if TYPE_CHECKING:
     import duckdb
@@ -53,6 +54,7 @@ class DuckDBEngine:
         self._understanding_seconds = understanding_seconds
         self._texts: dict[int, tuple[exp.Query, str]] = {}
         self._lock = threading.Lock()
+        self._binder = DuckDBBinder()
         self._database: duckdb.DuckDBPyConnection | None = None
         self._asking = threading.Lock()
         self._volatility: Volatility | None = None
@@ -108,6 +110,10 @@ class DuckDBEngine:
         except NeverEnded:
             return None
 
+    def bind(self, query: Query) -> Binding:
+        schemas = {name: floored_schema(relation.schema) for name, relation in query.relations.items()}
+        return self._binder.bind(query.tree, schemas)
+
     def stream(self, query: Query) -> pa.RecordBatchReader:
         import duckdb
 
@@ -150,6 +156,7 @@ class DuckDBEngine:
         return tuple(_data_file(row, folder, partition_by) for row in written)
 
     def close(self) -> None:
+        self._binder.close()
         with self._lock:
             if self._database is not None and not is_anything_left_behind():  # it would be waited for
                 self._database.close()

@@ -62,7 +62,7 @@ def _path_down(scope: Scope, name: str) -> _Path | None:
         return None
     value = _uncast(next((s.unalias() for s in select.selects if s.alias_or_name.lower() == name), None))
     read = select.args["from_"].this
-    if not isinstance(value, exp.Column) or value.table != read.alias_or_name:
+    if not isinstance(value, exp.Column) or value.table != read.alias_or_name or not _is_whole(read):
         return None
     tables = (read.name.lower(),) if isinstance(read, exp.Table) else ()
     column = value.name.lower()
@@ -70,8 +70,12 @@ def _path_down(scope: Scope, name: str) -> _Path | None:
     if isinstance(below, Scope):
         path = _path_down(below, column)
         return path and _Path((*tables, *path.tables), path.column)
-    is_whole = isinstance(below, exp.Table) and set(filter(below.args.get, below.args)) <= {"this", "alias"}
-    return _Path(tables, column) if is_whole else None
+    return _Path(tables, column) if isinstance(below, exp.Table) and _is_whole(below) else None
+
+
+def _is_whole(read: exp.Expr) -> bool:
+    """Whether a table or subquery is read as it is: not pivoted, not sampled, not joined in its own parentheses."""
+    return set(filter(read.args.get, read.args)) <= {"this", "alias"}
 
 
 def _is_plain(select: exp.Select, scope: Scope) -> bool:

@@ -8,15 +8,15 @@ from datetime import timedelta
 from functools import lru_cache
 
 import pyarrow as pa
-from sqlglot import exp, parse_one
+from sqlglot import exp
 from sqlglot.optimizer.pushdown_projections import pushdown_projections
 from sqlglot.optimizer.scope import build_scope
 
 from featurestore.graph.arrow_types import arrow_schema
-from featurestore.graph.edges import Columns, columns_read, direct_columns, indirect_columns
+from featurestore.graph.edges import Columns, Lineage, columns_read
 from featurestore.graph.fingerprint import fingerprint, key_identity, rhythm_identity, source_identity
 from featurestore.graph.resolved import Column, ResolvedSource, ResolvedView, SourceColumn
-from featurestore.graph.sql_text import DIALECT, canonical_sql
+from featurestore.graph.sql_text import canonical_sql, parse_canonical, with_laterals, without_laterals
 from featurestore.graph.upstream_view import UpstreamView
 from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT
 from featurestore.spec.dtypes import DType
@@ -84,11 +84,11 @@ def _upstream_identity(view: ResolvedView, columns: Columns) -> list[object]:
 @lru_cache(maxsize=1024)
 def _rows_identity(view: ResolvedView) -> str:
     """Which rows the view has, and when they happened and were known, whatever its features."""
-    tree = parse_one(view.query, dialect=DIALECT)
+    tree = parse_canonical(view.query)
     assert isinstance(tree, exp.Select)  # noqa: S101 - a resolved view's query is one that `view_query` made
     kept = {*(key.name for key in view.keys), EVENT_TIMESTAMP, KNOWN_AT}
     tree.set("expressions", [select for select in tree.selects if select.alias_or_name in kept])
-    rows = canonical_sql(pushdown_projections(tree))
+    rows = canonical_sql(without_laterals(pushdown_projections(with_laterals(tree))))
     return fingerprint("rows of a view", rows, read_identity(view.sources, view.upstreams, rows))
 
 
@@ -107,7 +107,7 @@ def _deciding(view: ResolvedView) -> Columns:
 def _traced(view: ResolvedView) -> tuple[dict[str, Columns], Columns]:
     """For each column of the view's query, in small letters, the source columns it is made of; and those that decide
     which rows there are."""
-    scope = build_scope(parse_one(view.query, dialect=DIALECT))
+    scope = build_scope(parse_canonical(view.query))
     assert scope is not None and isinstance(scope.expression, exp.Select)  # noqa: PT018, S101 - as above
     spelled = {
         SourceColumn(source.name.lower(), field.name.lower()): SourceColumn(source.name, field.name)
@@ -119,7 +119,8 @@ def _traced(view: ResolvedView) -> tuple[dict[str, Columns], Columns]:
         found = behind(columns, view.upstreams)
         return frozenset(spelled.get(SourceColumn(c.source.lower(), c.column.lower()), c) for c in found)
 
+    lineage = Lineage()
     made_of = {
-        select.alias_or_name.lower(): sources_of(direct_columns(scope, select)) for select in scope.expression.selects
+        select.alias_or_name.lower(): sources_of(lineage.direct(scope, select)) for select in scope.expression.selects
     }
-    return made_of, sources_of(indirect_columns(scope))
+    return made_of, sources_of(lineage.indirect(scope))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from sqlglot import ErrorLevel, exp, parse, parse_one
 from sqlglot.dialects import DuckDB
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.pushdown_projections import pushdown_projections
+from sqlglot.optimizer.scope import traverse_scope
 from sqlglot.tokenizer_core import Token, TokenType
 
 DIALECT = "duckdb"
+_TABLE_AND_COLUMN = 2
 _MAX_DEPTH = 100
 _MAX_NESTING = 150
 """Of nodes in a tree: recursion over one must end before Python's does."""
@@ -37,9 +40,60 @@ def parse_query(text: str) -> exp.Query:
 def read_query(canonical: str) -> exp.Query:
     """A view's canonical query as a tree that reads only the columns it needs: the stars of its inner selects were
     spelled out when it was resolved, and a source may have lost a column since that nothing was made of."""
-    tree = pushdown_projections(parse_one(canonical, dialect=DIALECT))
+    return pushdown_projections(with_laterals(parse_canonical(canonical)))
+
+
+def parse_canonical(canonical: str) -> exp.Query:
+    """A view's canonical query as it was resolved: each of its columns names the table or subquery it belongs to, so
+    that what follows a column's name are fields of a struct, and not a name for the parser to guess about."""
+    tree = parse_one(canonical, dialect=DIALECT)
     assert isinstance(tree, exp.Query)  # noqa: S101 - a resolved view's query is one that `view_query` made
+    for column in list(tree.find_all(exp.Column)):
+        if len(column.parts) > _TABLE_AND_COLUMN:
+            table, name, *fields = column.parts
+            read = exp.Column(this=name.copy(), table=table.copy())
+            column.replace(exp.Dot.build([read, *(field.copy() for field in fields)]))
     return tree
+
+
+Q = TypeVar("Q", bound=exp.Query)
+
+
+def with_laterals(tree: Q) -> Q:
+    """The qualified tree, changed in place: subqueries in FROM that read columns of what stands before them say so. The
+    engine does without the word; what follows columns through a tree does not."""
+    while found := next(_correlated(tree), None):
+        inner = exp.Subquery(this=found.this)
+        found.replace(exp.Lateral(this=inner, alias=found.args.get("alias")))
+    return tree
+
+
+def without_laterals(tree: Q) -> Q:
+    """The tree, changed in place, with the same subqueries as the engine takes them and as canonical text has them."""
+    for lateral in list(tree.find_all(exp.Lateral)):
+        if isinstance(lateral.this, exp.Subquery):
+            lateral.replace(exp.Subquery(this=lateral.this.this, alias=lateral.args.get("alias")))
+    return tree
+
+
+def _correlated(tree: exp.Query) -> Iterator[exp.Subquery]:
+    """The subqueries in FROM that read columns of other things in FROM, the inner ones first."""
+    if not any(isinstance(join.this, exp.Subquery) for join in tree.find_all(exp.Join)):
+        return
+    for scope in traverse_scope(tree):
+        for inner in scope.derived_table_scopes:
+            own = {pivot.alias for pivot in inner.pivots}
+            if not inner.can_be_correlated and any(c.table and c.table not in own for c in inner.external_columns):
+                yield derived_table(inner.expression)
+
+
+def derived_table(query: exp.Expr) -> exp.Subquery:
+    """The subquery in FROM whose query this is, whatever parentheses are around it."""
+    node = query.parent
+    assert isinstance(node, exp.Subquery)  # noqa: S101 - a query in FROM stands in parentheses
+    while isinstance(node.parent, exp.Subquery):
+        node = node.parent
+    return node
 
 
 def parse_expression(text: str) -> exp.Expr:
@@ -52,6 +106,10 @@ def parse_expression(text: str) -> exp.Expr:
         raise UnreadableSql("an expression takes its name from the declaration: leave out AS")
     if expression.find(exp.Query):
         raise UnreadableSql("an expression can not hold a SELECT: use sql= for the view")
+    if unnamed := expression.find(exp.Star, exp.Columns, exp.PositionalColumn):
+        raise UnreadableSql(f"{unnamed.sql(dialect=DIALECT)} reads columns without naming them: name them")
+    if parameter := expression.find(exp.Placeholder, exp.Parameter):
+        raise UnreadableSql(f"{parameter.sql(dialect=DIALECT)} is a parameter, and nobody gives it a value")
     return expression
 
 
@@ -105,6 +163,25 @@ def _alone(word: str) -> exp.Expr | None:
 def _hint(words: Iterable[str]) -> str:
     written = ", ".join(f'"{word}"' for word in words)
     return f"; in an expression, a column whose name is a word of SQL is quoted: {written}" if written else ""
+
+
+def with_fields(tree: exp.Expr) -> exp.Expr:
+    """The expression with what follows a dot as a field of a struct: there are no tables whose column it could be."""
+    holder = exp.Paren(this=tree)
+    for column in list(tree.find_all(exp.Column)):
+        if column.table:
+            name, *fields = column.parts
+            column.replace(exp.Dot.build([exp.Column(this=name.copy()), *(field.copy() for field in fields)]))
+    expression: exp.Expr = holder.this
+    return expression
+
+
+def path_of(column: exp.Column) -> exp.Column | exp.Dot:
+    """The column with all the fields that are read of it."""
+    path: exp.Column | exp.Dot = column
+    while isinstance(path.parent, exp.Dot):
+        path = path.parent
+    return path
 
 
 def canonical_sql(tree: exp.Expr) -> str:

@@ -18,13 +18,20 @@ from sqlglot.optimizer.pushdown_projections import (
     projection_reachability,
     prune_projections,
 )
-from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, build_scope, traverse_scope
 
 from featurestore.errors import Problem, suggestion
-from featurestore.graph.edges import Columns, direct_columns, indirect_columns
+from featurestore.graph.edges import (
+    Columns,
+    Lineage,
+    by_name_columns,
+    group_places,
+    is_selected,
+    source_of,
+)
+from featurestore.graph.qualified import columns_of, qualified_query
 from featurestore.graph.resolved import SourceColumn
-from featurestore.graph.sql_text import DIALECT, canonical_sql
+from featurestore.graph.sql_text import UnreadableSql, canonical_sql, with_laterals, without_laterals
 from featurestore.graph.written import EVENT_TIMESTAMP, KNOWN_AT, WrittenColumn, WrittenView
 from featurestore.spec.feature_view import FeatureView
 
@@ -57,6 +64,10 @@ class ViewQuery:
         tree.set("expressions", [select for select in tree.selects if select.alias_or_name == name])
         return tree
 
+    def columns(self) -> Columns:
+        """All columns of what the view reads that it is made of, or that decide about its rows."""
+        return self.row_columns.union(*(one.direct | one.filtered_by for one in self.projections))
+
     def canonical(self) -> str:
         return canonical_sql(_sorted(self.tree))
 
@@ -67,9 +78,10 @@ class ViewQuery:
         What needs what is found once for all columns. For each of them the same tree is then pruned and restored:
         copying it each time would cost the square of the number of columns.
         """
-        tree = _sorted(self.tree)
+        tree = with_laterals(_sorted(self.tree))
         positions = {select.alias: position for position, select in enumerate(tree.selects)}
         needed = _also_needed(projection_reachability(tree), sum(1 << positions[name] for name in always))
+        without_laterals(tree)
         closures: dict[str, str] = {}
         journal: Journal = []
         for name in dict.fromkeys(columns):
@@ -83,12 +95,12 @@ def view_query(
     view: FeatureView, written: WrittenView, schemas: Mapping[str, pa.Schema]
 ) -> ViewQuery | tuple[Problem, ...]:
     """The view's query, or the columns its SQL reads that no source has."""
-    schema: dict[str, object] = {
-        source.name: dict.fromkeys(schemas[source.name].names, "UNKNOWN") for source in written.sources
-    }
-    tree = exp.select(*(_select(column) for column in written.columns)).from_(_base_rows(written.base))
+    read = {source.name: schemas[source.name] for source in written.sources}
+    tree = selected_from(written, written.base)
     try:
-        qualified = qualify(tree, schema=schema, dialect=DIALECT, validate_qualify_columns=False)
+        qualified = qualified_query(tree, read)
+    except UnreadableSql as error:
+        return (Problem(view.declared_at, f"view '{view.name}': {error}"),)
     except (SqlglotError, RecursionError) as error:
         return (_refused(view, str(error).splitlines()[0], schemas),)
     _spell_sources(qualified, written)
@@ -97,6 +109,11 @@ def view_query(
     for column, select in zip(written.columns, qualified.selects, strict=True):
         select.set("alias", exp.to_identifier(column.name, quoted=True))
     return _traced(qualified, written, schemas)
+
+
+def selected_from(written: WrittenView, base: exp.Query) -> exp.Select:
+    """The view's columns over the base query, in which nothing is qualified yet."""
+    return exp.select(*(_select(column) for column in written.columns)).from_(_base_rows(base))
 
 
 def _spell_sources(tree: exp.Expr, written: WrittenView) -> None:
@@ -135,26 +152,26 @@ def _base_rows(base: exp.Query) -> exp.Expr:
 
 
 def _unknown_columns(view: FeatureView, tree: exp.Expr, schemas: Mapping[str, pa.Schema]) -> Iterator[Problem]:
+    told: set[str] = set()
     for scope in traverse_scope(tree):
         for column in scope.columns:
             offered = _offered(scope, column, schemas)
-            if offered is not None and column.name.lower() not in {name.lower() for name in offered}:
+            if column.name.lower() not in {name.lower() for name in offered} and column.name not in told:
+                told.add(column.name)
                 what = f"the SQL of view '{view.name}' reads column '{column.name}', which is not there"
                 yield Problem(view.declared_at, what, suggestion(column.name, offered))
 
 
-def _offered(scope: Scope, column: exp.Column, schemas: Mapping[str, pa.Schema]) -> list[str] | None:
-    """The columns that `column` could have named; None where an outer query answers for it."""
-    named = [source for name, source in scope.sources.items() if not column.table or name == column.table]
-    if column.table and not named:
-        return None
-    offered: list[str] = []
-    for source in named:
-        if isinstance(source, exp.Table):
-            offered += schemas[source.name].names if source.name in schemas else []
-        else:
-            offered += source.expression.named_selects if isinstance(source.expression, exp.Query) else []
-    return offered
+def _offered(scope: Scope, column: exp.Column, schemas: Mapping[str, pa.Schema]) -> list[str]:
+    """The columns that `column` could have named."""
+    if pivot := next((one for one in scope.pivots if column.table == one.alias), None):
+        # What a pivot makes is not known here; the engine, which is asked for types, refuses what it does not make.
+        return [column.name, *pivot.alias_column_names]
+    if column.table:
+        return columns_of(source_of(scope, column), schemas)
+    if not is_selected(scope, column):
+        return by_name_columns(scope)
+    return [name for source, _ in scope.references for name in columns_of(scope.sources.get(source), schemas)]
 
 
 def _traced(tree: exp.Select, written: WrittenView, schemas: Mapping[str, pa.Schema]) -> ViewQuery:
@@ -169,13 +186,14 @@ def _traced(tree: exp.Select, written: WrittenView, schemas: Mapping[str, pa.Sch
     def as_spelled(columns: Columns) -> Columns:
         return frozenset(spelled.get(SourceColumn(c.source, c.column.lower()), c) for c in columns)
 
+    lineage = Lineage()
     projections = tuple(
-        Projection(column.name, *map(as_spelled, _direct_and_filter(scope, column, select.this)))
+        Projection(column.name, *map(as_spelled, _direct_and_filter(lineage, scope, column, select.this)))
         for column, select in zip(written.columns, tree.selects, strict=True)
     )
     keys_and_times = len(written.columns) - _value_count(written)
     decisive = frozenset().union(*(projection.direct for projection in projections[:keys_and_times]))
-    return ViewQuery(tree, projections, decisive | as_spelled(indirect_columns(scope)))
+    return ViewQuery(tree, projections, decisive | as_spelled(lineage.indirect(scope)))
 
 
 def _value_count(written: WrittenView) -> int:
@@ -183,11 +201,13 @@ def _value_count(written: WrittenView) -> int:
     return len(names) - names.index(KNOWN_AT) - 1 if EVENT_TIMESTAMP in names else len(names)
 
 
-def _direct_and_filter(scope: Scope, column: WrittenColumn, value: exp.Expr) -> tuple[Columns, Columns]:
+def _direct_and_filter(
+    lineage: Lineage, scope: Scope, column: WrittenColumn, value: exp.Expr
+) -> tuple[Columns, Columns]:
     if column.where is None:
-        return direct_columns(scope, value), frozenset()
+        return lineage.direct(scope, value), frozenset()
     branch = value.args["ifs"][0]
-    return direct_columns(scope, branch.args["true"]), direct_columns(scope, branch.this)
+    return lineage.direct(scope, branch.args["true"]), lineage.direct(scope, branch.this)
 
 
 def _also_needed(reachability: ProjectionReachability, always: int) -> ProjectionReachability:
@@ -212,5 +232,18 @@ def _sorted(tree: exp.Select) -> exp.Select:
     ]
     for select in (ordered, *by_name):
         if isinstance(select, exp.Select):
-            select.set("expressions", sorted(select.selects, key=lambda column: column.alias_or_name))
+            _sort(select)
     return ordered
+
+
+def _sort(select: exp.Select) -> None:
+    before = select.selects
+    after = sorted(before, key=lambda column: column.alias_or_name)
+    moved = {id(column): position for position, column in enumerate(after, 1)}
+    for place in group_places(select):
+        meant, found = before[int(place.this) - 1], after[int(place.this) - 1]
+        is_key = isinstance(place.parent, exp.Group) and isinstance(meant.unalias(), exp.Literal)
+        # A constant tells no rows apart, and neither does what is found in its place, unless that can be no key at all.
+        if not is_key or found.find(exp.AggFunc):
+            place.set("this", str(moved[id(meant)]))
+    select.set("expressions", after)

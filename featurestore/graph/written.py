@@ -20,13 +20,16 @@ from sqlglot.optimizer.scope import traverse_scope
 from featurestore.errors import Problem, suggestion
 from featurestore.graph.arrow_types import is_moment
 from featurestore.graph.resolved import WindowOf
+from featurestore.graph.spelled_out import spelled_out
 from featurestore.graph.sql_text import (
     DIALECT,
     UnreadableSql,
     canonical_sql,
     parse_expression,
     parse_query,
+    path_of,
     quoting_hint,
+    with_fields,
 )
 from featurestore.graph.upstream_view import Readable, UpstreamView, kept_problems
 from featurestore.spec.aggregate import Aggregate, Feature, Function
@@ -84,6 +87,8 @@ class WrittenView:
     """`base` yields the rows; `columns` are the keys, both times, then the values, all over the base's columns."""
 
     base: exp.Query
+    as_written: exp.Query
+    """The base query before anything in it was spelled out: what the engine makes of it tells whether it was right."""
     offered: tuple[str, ...]
     """The columns of the base rows."""
     sources: tuple[Readable, ...]
@@ -97,7 +102,8 @@ class WrittenView:
 def read_view(view: FeatureView, sources: Mapping[str, Readable], schemas: Mapping[str, pa.Schema]) -> WrittenView:
     """The view's trees, over sources and other views. Raises UnreadableSql where its text is not SQL; `view_problems`
     tells what else is wrong."""
-    base = _base(view)
+    as_written = _base(view)
+    base = spelled_out(as_written, schemas)
     used = tuple(sources[name] for name in tables(base) if name in sources and name in schemas)
     offered = offered_columns(base, schemas)
     aggregated = [(one, _aggregated(one, offered)) for one in view.features if isinstance(one, Aggregate)]
@@ -110,7 +116,7 @@ def read_view(view: FeatureView, sources: Mapping[str, Readable], schemas: Mappi
         features = tuple(WrittenFeature(column.name, column.name) for column in values)
     keys = tuple(WrittenColumn(key, _named(key), declared_at=view.declared_at) for key in _keys(view))
     delay = _delay(view, used, offered)
-    return WrittenView(base, offered, used, delay, (*keys, *_times(view, delay), *values), inputs, features)
+    return WrittenView(base, as_written, offered, used, delay, (*keys, *_times(view, delay), *values), inputs, features)
 
 
 def view_problems(
@@ -123,7 +129,8 @@ def view_problems(
     unknown = [name for name in tables(written.base) if name not in sources]
     for name in unknown:
         what = f"view '{view.name}' reads '{name}', which is neither a source nor a view"
-        yield Problem(view.declared_at, what, suggestion(name, sources))
+        hint = "declare files as a source, write UNNEST(RANGE(…)) AS t(n) for numbers" if "(" in name else ""
+        yield Problem(view.declared_at, what, hint or suggestion(name, sources))
     for name in tables(written.base):
         if isinstance(upstream := sources.get(name), UpstreamView) and upstream.is_windowed:
             what = f"view '{view.name}' reads view '{name}', which is windowed and can not be read by another view yet"
@@ -155,13 +162,13 @@ def offered_columns(base: exp.Query, schemas: Mapping[str, pa.Schema]) -> tuple[
     read = {table: schemas[table].names for table in tables(base) if table in schemas}
     schema: dict[str, object] = {table: dict.fromkeys(names, "UNKNOWN") for table, names in read.items()}
     try:
-        spelled_out = qualify(base.copy(), schema=schema, dialect=DIALECT, validate_qualify_columns=False)
+        qualified = qualify(base.copy(), schema=schema, dialect=DIALECT, validate_qualify_columns=False)
     except SqlglotError:
         return tuple(dict.fromkeys(name for names in read.values() for name in names))
-    assert isinstance(spelled_out, exp.Query)  # noqa: S101 - qualifying a query gives one
+    assert isinstance(qualified, exp.Query)  # noqa: S101 - qualifying a query gives one
     written = [select.alias_or_name for select in base.find_all(exp.Alias, exp.Column)]
     spelling = {name.lower(): name for name in (*written, *(name for names in read.values() for name in names))}
-    return tuple(spelling.get(name.lower(), name) for name in spelled_out.named_selects if name != "*")
+    return tuple(spelling.get(name.lower(), name) for name in qualified.named_selects if name != "*")
 
 
 def _base(view: FeatureView) -> exp.Query:
@@ -279,7 +286,7 @@ def _written(name: str, text: str, offered: tuple[str, ...]) -> exp.Expr:
     if tree.find(exp.AggFunc, exp.Window):
         what = f"feature '{name}': {_shown(text)} aggregates"
         raise UnreadableSql(f"{what}; declare an Aggregate, or write sql= for the view")
-    return tree
+    return with_fields(tree)
 
 
 def _reads_only(text: str, known: set[str]) -> bool:
@@ -385,8 +392,8 @@ def _column_problems(view: FeatureView, written: WrittenView) -> Iterator[Proble
             continue
         for part in (column.value, column.where):
             for reference in part.find_all(exp.Column) if part is not None else ():
-                if reference.name.lower() not in known or reference.table:
+                if reference.name.lower() not in known:
                     reader = f"'{column.known_as}' of view '{view.name}'"
-                    shown = ".".join(part.name for part in reference.parts)
+                    shown = ".".join(part.name for part in path_of(reference).parts)
                     what = f"{reader} reads column '{shown}', which its rows do not have"
                     yield Problem(column.declared_at, what, suggestion(reference.name, written.offered))

@@ -9,10 +9,13 @@ import pyarrow as pa
 
 from featurestore.compiler.on_demand import ROWS, probe
 from featurestore.errors import EngineTimeout, Problem, QueryError
+from featurestore.graph.agreement import beyond, other_types, query_as_written, unseen
 from featurestore.graph.arrow_types import arrow_schema, dtype_of
 from featurestore.graph.draft import Draft, DraftView
+from featurestore.graph.edges import columns_named
 from featurestore.graph.fingerprint import fingerprint, key_identity
 from featurestore.graph.services import DraftOnDemand
+from featurestore.graph.sql_text import read_query
 from featurestore.graph.trial_rows import trial_rows
 from featurestore.operations.trials import Fault, Trial, try_expression, try_view
 from featurestore.plan.stages import CanFail
@@ -64,6 +67,9 @@ def typed_views(drafted: Draft, engine: Engine) -> tuple[TypedViews, list[Proble
         except QueryError as error:
             problems += _refused(view, read, engine, error)
             continue
+        if problem := _read_otherwise(view, found, read, engine):
+            problems.append(problem)
+            continue
         faults, failing = try_view(view, rows, engine)
         problems += map(_as_problem, faults)
         if not faults:
@@ -83,6 +89,24 @@ def _refused(view: DraftView, read: Mapping[str, pa.Table], engine: Engine, erro
     if not found or len(found) == len(view.written.columns):
         return (Problem(view.declaration.declared_at, f"view '{name}': {error}"),)
     return tuple(found)
+
+
+def _read_otherwise(view: DraftView, found: pa.Schema, read: Mapping[str, pa.Table], engine: Engine) -> Problem | None:
+    """Where the engine takes the view's SQL for something else than we do."""
+    as_written = query_as_written(view)
+    if as_written is None:
+        return None
+    try:
+        bound = engine.bind(Query(as_written, read))
+    except QueryError:
+        return None  # only with all that is spelled out does the engine take it: there is nothing to compare with
+    hidden = beyond(bound.reads, view.query.columns())
+    if hidden:
+        # The engine may just not have noticed what nobody needs: then our query has it too until it is left out.
+        hidden = beyond(bound.reads, view.query.columns() | columns_named(view.query.tree.copy()))
+        needed = read_query(view.query.canonical())
+        hidden |= beyond(engine.bind(Query(needed, read)).reads, view.query.columns() | columns_named(needed))
+    return other_types(view, found, bound.schema) or unseen(view, hidden)
 
 
 def typed_on_demand(

@@ -66,6 +66,15 @@ class DataFile:
     """The value of the partition column, as text."""
 
 
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What an engine makes of a query before it runs: the columns that it gives, and those that it reads of each
+    relation, spelled as in its schema."""
+
+    schema: pa.Schema
+    reads: Mapping[str, frozenset[str]]
+
+
 class Engine(Protocol):
     """DuckDB in this process, or a cluster. Raises QueryError, with the engine's reason, for a query it refuses.
 
@@ -74,6 +83,10 @@ class Engine(Protocol):
 
     def schema(self, query: Query) -> pa.Schema:
         """The columns the query would give, without running it."""
+        ...
+
+    def bind(self, query: Query) -> Binding:
+        """The query's columns, and which columns of its relations it needs for them, by the engine's own account."""
         ...
 
     def volatile_parts(self, tree: exp.Query) -> tuple[str, ...]:

@@ -97,6 +97,7 @@ THIRD_PARTY = {
         "featurestore.expressions",
         "featurestore.ports.engine",
         "featurestore.adapters.delta_source",
+        "featurestore.adapters.duckdb_binder",
         "featurestore.adapters.duckdb_engine",
         "featurestore.adapters.duckdb_views",
         "featurestore.adapters.duckdb_volatility",

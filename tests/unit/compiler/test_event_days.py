@@ -39,6 +39,11 @@ def test_a_view_of_one_source_stays_on_its_days() -> None:
         f"WITH late AS (SELECT * FROM flights WHERE delay > 15) {HEAD} FROM late AS f",
         f"{HEAD} FROM (SELECT * FROM flights) AS f WHERE f.tail IN (SELECT tail FROM weather)",
         f"{HEAD}, (SELECT max(wind) FROM weather) AS wind FROM flights AS f",
+        f"{HEAD}, n FROM flights AS f, unnest(range(f.seats)) AS t(n)",
+        f"{HEAD}, y.w FROM flights AS f, LATERAL (SELECT max(wind) AS w FROM weather WHERE weather.tail = f.tail) AS y",
+        f"{HEAD}, y.w FROM flights AS f LEFT JOIN (SELECT max(wind) AS w FROM weather WHERE tail = f.tail) y ON true",
+        f"{HEAD} FROM flights AS f ASOF JOIN (SELECT tail, observed AS landed FROM weather) USING (tail, landed)",
+        f"{HEAD}, to_json(f)::VARCHAR AS row FROM flights AS f",
     ],
 )
 def test_rows_that_are_taken_one_by_one_stay_on_their_days(sql: str) -> None:
@@ -62,7 +67,13 @@ def test_rows_that_are_taken_one_by_one_stay_on_their_days(sql: str) -> None:
         f"{HEAD}, w.wind FROM flights AS f RIGHT JOIN weather AS w ON w.tail = f.tail",
         f"{HEAD} FROM flights AS f UNION ALL {HEAD} FROM flights AS f",
         f"{HEAD} FROM (SELECT * FROM flights ORDER BY delay LIMIT 5) AS f",
-        f"{HEAD} FROM flights AS f TABLESAMPLE 10 PERCENT (reservoir, 1)",
+        f"{HEAD} - lag(f.delay) OVER w AS change FROM flights AS f WINDOW w AS (PARTITION BY f.tail ORDER BY f.landed)",
+        f"{HEAD}, y.d FROM flights AS f, LATERAL (SELECT max(delay) AS d FROM flights AS g WHERE g.tail = f.tail) AS y",
+        "SELECT tail, landed AS event_timestamp, delay FROM (SELECT tail, landed, gate, seats FROM flights) "  # noqa: ISC004
+        "PIVOT (max(seats) FOR gate IN ('A' AS delay))",
+        f"{HEAD} FROM flights AS f UNION ALL BY NAME {HEAD} FROM flights AS f",
+        f"{HEAD} FROM flights AS f ORDER BY ALL LIMIT 3",
+        "(SELECT tail, landed AS event_timestamp, delay FROM flights) LIMIT 3",
     ],
 )
 def test_rows_that_decide_about_others_may_touch_any_day(sql: str) -> None:

@@ -18,7 +18,7 @@ from featurestore.intervals import DAY, Interval, IntervalSet
 from featurestore.operations.backfill import chunks_of
 from featurestore.operations.fill_chunks import ChunkFilled, fill_chunks
 from featurestore.operations.sides import OfflineSide
-from featurestore.ports.engine import DataFile, Engine, Query
+from featurestore.ports.engine import Binding, DataFile, Engine, Query
 from featurestore.spec.declarations import Declaration
 from featurestore.spec.dtypes import DType
 from featurestore.spec.entity import Entity
@@ -64,6 +64,9 @@ class Watched:
         finally:
             with self.lock:
                 self.under_way -= 1
+
+    def bind(self, query: Query) -> Binding:
+        return self.engine.bind(query)
 
     def schema(self, query: Query) -> pa.Schema:
         return self.engine.schema(query)

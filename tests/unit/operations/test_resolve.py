@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pytest
 
@@ -9,7 +11,7 @@ import featurestore as fs
 from featurestore.adapters.duckdb_engine import DuckDBEngine
 from featurestore.errors import DefinitionsError
 from featurestore.operations.resolve import resolve_definitions
-from featurestore.ports.engine import Query
+from featurestore.ports.engine import Binding, Query
 from featurestore.ports.plan_memory import Remembered
 from tests.property.project import Declared
 from tests.unit.graph.resolving import MOMENT, Columns, aircraft, engine, flights, problems
@@ -129,3 +131,34 @@ def test_a_word_of_the_engine_that_is_a_column_too_is_told_with_how_it_is_quoted
     (told,) = problems(view("v", fs.Feature("who", "current_user || '!'")), flights=schema)
 
     assert told.endswith('(the column is "current_user", in double quotes)')
+
+
+class Suspicious(DuckDBEngine):
+    """An engine that reads more than anybody sees, or gives another type."""
+
+    def bind(self, query: Query) -> Binding:
+        bound = super().bind(query)
+        if "seats" in bound.schema.names:
+            return replace(bound, schema=pa.schema([("seats", pa.string())]))
+        return replace(bound, reads={name: columns | {"Gate"} for name, columns in bound.reads.items()})
+
+
+@pytest.mark.parametrize(
+    ("column", "part"),
+    [("delay", "reads column 'Gate' of 'flights'"), ("seats", "read in two ways: 'seats' is int32 or string")],
+)
+def test_sql_that_the_engine_takes_for_something_else_is_refused(column: str, part: str) -> None:
+    by_sql = fs.FeatureView("v", entity=TAIL, sql=f"SELECT tail, landed AS event_timestamp, {column} FROM flights")
+
+    with engine(Suspicious) as suspicious, pytest.raises(DefinitionsError, match=part):
+        resolve_definitions(Declared(SOURCE, by_sql), Columns(), suspicious)
+
+
+def test_what_nobody_needs_may_be_read_by_the_engine() -> None:
+    """It does not notice that a subquery for each row is not needed, and reads what that reads."""
+    needless = (
+        "SELECT tail, landed AS event_timestamp, delay FROM (SELECT f.tail, f.landed, f.delay, "
+        "(SELECT max(g.fare) FROM flights AS g WHERE g.carrier = f.carrier) AS unused FROM flights AS f)"
+    )
+
+    assert problems(SOURCE, fs.FeatureView("v", entity=TAIL, sql=needless)) == []

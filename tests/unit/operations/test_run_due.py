@@ -27,7 +27,7 @@ from featurestore.operations.fill_chunks import ChunkFilled
 from featurestore.operations.materialize import Materialized
 from featurestore.operations.run_due import Due, DueRequest, Refused, run_due
 from featurestore.operations.sides import OfflineSide
-from featurestore.ports.engine import DataFile, Query
+from featurestore.ports.engine import Binding, DataFile, Query
 from featurestore.ports.source_reader import SourceReader, SourceSnapshot
 from featurestore.spec.aggregate import Aggregate
 from featurestore.spec.dtypes import DType
@@ -83,6 +83,9 @@ class Looked:
 
     def schema(self, query: Query) -> pa.Schema:
         return self.engine.schema(query)
+
+    def bind(self, query: Query) -> Binding:
+        return self.engine.bind(query)
 
     def read(self, source: Source, *, within: Interval | None = None) -> SourceSnapshot:
         self.reads += 1
