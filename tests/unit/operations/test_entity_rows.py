@@ -12,7 +12,7 @@ import pytest
 
 from featurestore.errors import EntityRowsError
 from featurestore.graph.resolved import Column
-from featurestore.operations.entity_rows import typed_columns
+from featurestore.operations.entity_rows import typed_columns, typed_value
 from featurestore.spec import dtypes
 from featurestore.spec.dtypes import DType
 from tests.property.every_type import TYPES, exact
@@ -166,3 +166,14 @@ def test_a_row_that_is_no_mapping_is_named() -> None:
 
 def test_no_rows_give_empty_columns() -> None:
     assert typed_columns([], (Column("tailnum", DType.STRING),)) == {"tailnum": []}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2024-03-10T09:59:59.9999997Z", datetime(2024, 3, 10, 9, 59, 59, 999_999, tzinfo=UTC)),
+        ("1969-12-31T23:59:59.999999999Z", datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)),
+    ],
+)
+def test_text_finer_than_microseconds_is_floored(text: str, expected: datetime) -> None:
+    assert typed_value(text, DType.TIMESTAMP) == expected
