@@ -46,6 +46,8 @@ class TcpProxy:
         self.line = PERFECT
         self.accepted = 0
         """How many connections were made so far."""
+        self.swallowed = 0
+        """How many pieces of what was sent have never arrived."""
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listening.getsockname()[1]
 
@@ -60,6 +62,8 @@ class TcpProxy:
     def _call(self, function: Callable[[], None]) -> None:
         async def run() -> None:
             function()
+            for _ in range(3):  # sockets are closed by what the loop does next
+                await asyncio.sleep(0)
 
         asyncio.run_coroutine_threadsafe(run(), self._loop).result(timeout=5)
 
@@ -131,6 +135,7 @@ class TcpProxy:
     async def _questions(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
             while data := await reader.read(_CHUNK):
+                self.swallowed += self.line.is_black_hole
                 if not self.line.is_black_hole and not writer.is_closing():
                     writer.write(data)
                     await writer.drain()

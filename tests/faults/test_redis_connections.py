@@ -22,7 +22,7 @@ from tests.tcp_proxy import Line, TcpProxy, running_proxy
 
 SECONDS = 0.3
 PATIENT = 10.0  # for what must work, on a busy machine too
-SLACK = 2.0  # the same; a request without a deadline would take a minute or for ever
+SLACK = 20.0  # the same; a request without a deadline would take a minute or for ever
 
 Get = Callable[..., Any]
 
@@ -122,7 +122,6 @@ def test_a_connection_that_was_cut_while_idle_is_replaced_unnoticed(connected: A
     with connected(through(proxy)) as get:
         get()
         proxy.cut()
-        time.sleep(0.05)  # the reset arrives
 
         assert get() == b"x" * 1_000
     assert proxy.accepted == 2

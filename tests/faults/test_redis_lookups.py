@@ -218,11 +218,12 @@ def test_a_full_server_that_evicts_what_expires_keeps_every_row_that_it_took(ser
 
 def test_a_lookup_does_not_wait_for_one_that_hangs(proxy: TcpProxy) -> None:
     """Each has a connection of its own."""
-    with closing(RedisOnlineStore(through(proxy), timeout_seconds=3)) as store, ThreadPoolExecutor() as threads:
+    with closing(RedisOnlineStore(through(proxy), timeout_seconds=PATIENT)) as store, ThreadPoolExecutor() as threads:
         filled_to(store, DELAYS)
         proxy.line = Line(is_black_hole=True)
         hanging = threads.submit(filled_to, store, DELAYS)
-        time.sleep(0.2)
+        while not proxy.swallowed:
+            time.sleep(0.01)
         proxy.line = PERFECT
 
         assert filled_to(store, DELAYS) == NOON
