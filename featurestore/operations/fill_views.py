@@ -50,24 +50,25 @@ def fill_views(
     *,
     now: datetime,
     chunk_days: int = DEFAULT_CHUNK_DAYS,
-    sources: SourcesOnce | None = None,
+    deciding: OfflineSide | None = None,
 ) -> Iterator[ChunkFilled]:
     """Backfill each view in turn, after those that it reads. Consume the iterator: work happens as it is read. Running
     it again does nothing.
 
     A view whose sources can not be read, or have drifted, does not keep the others from being filled: SourceError or
-    SourceDrifted comes after the last of them. `sources`: what was found of them in this run already.
+    SourceDrifted comes after the last of them. `deciding`: where to look for what is to be done, if that was
+    looked at in this run already.
     """
     broken: list[KnownatError] = []
-    deciding = replace(offline, sources=sources or SourcesOnce(offline.sources))
+    looked_at = deciding or replace(offline, sources=SourcesOnce(offline.sources))
 
     def chunks(views: Sequence[ResolvedView]) -> Iterator[Chunk]:
         for view in views:
             try:
-                found = missing(view, request.event_time, deciding, now=now)
+                found = missing(view, request.event_time, looked_at, now=now)
                 if found.longer is not None:  # else another process has filled it since, as far as that is known
-                    offline.coverage.replace(view.table, found.longer.fill, found.longer.by)
-                pieces = chunks_of(view, found.days, offline, chunk_days=chunk_days)
+                    looked_at.coverage.replace(view.table, found.longer.fill, found.longer.by)
+                pieces = chunks_of(view, found.days, offline, chunk_days=chunk_days) if found.days else ()
             except (SourceError, SourceDrifted) as error:
                 broken.append(error)
             else:

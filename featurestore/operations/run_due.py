@@ -8,7 +8,7 @@ view does not keep the others from being done.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from featurestore.errors import KnownatError
@@ -22,6 +22,7 @@ from featurestore.operations.materialize import Materialized, MaterializeRequest
 from featurestore.operations.outdated import outdated
 from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.operations.sources_once import SourcesOnce
+from featurestore.operations.state_once import CoverageOnce, ProgressOnce
 from featurestore.plan.stages import HeldRows, LateRows
 from featurestore.ports.locks import Locks
 from featurestore.ports.online_store import OnlineTable, TableRead
@@ -80,14 +81,21 @@ def _bring_up_to_date(
     (offline, online), now = sides, request.now
     if request.set_back:
         yield from set_back(view, offline, online, now=now)
-    check_clock([view], offline, online, now=now)
-    yield from fill_views(FillRequest((view,)), offline, now=now, chunk_days=request.chunk_days, sources=sources)
+    told = replace(online, progress=ProgressOnce(online.progress))
+    deciding = replace(offline, sources=sources, coverage=CoverageOnce(offline.coverage))
+    check_clock([view], deciding, told, now=now)
+    is_filled = False
+    for chunk in fill_views(FillRequest((view,)), offline, now=now, chunk_days=request.chunk_days, deciding=deciding):
+        is_filled = True
+        yield chunk
+    if not is_filled:  # state says what it said
+        offline = replace(offline, coverage=deciding.coverage)
     if view.lateness is not None and (late := outdated(view, offline, now=now).late):
         yield late
     if (held := held_rows(view, offline.coverage.coverage(view.table))) is not None:
         yield held
-    if _is_online(view, online):
-        yield materialize(MaterializeRequest(view, now), offline, online, now=now)
+    if _is_online(view, told):
+        yield materialize(MaterializeRequest(view, now), offline, told, now=now)
 
 
 def _is_online(view: ResolvedView, online: OnlineSide) -> bool:
