@@ -45,14 +45,13 @@ class DuckDBBinder:
 
         text = _rendered(tree)
         explained = exp.Command(this="EXPLAIN", expression=exp.Literal.string(f"(FORMAT json) {text}"))
-        none = exp.select("*").from_(tree.copy().subquery("asked")).limit(0)
         with self._lock:
             try:
                 database = self._opened()
                 for name, schema in relations.items():
                     self._provide(database, name, schema)
                 plan = database.execute(_rendered(explained)).fetchall()[0][1]
-                given = database.sql(_rendered(none)).to_arrow_table().schema
+                given = database.sql(text).limit(0).to_arrow_table().schema
             except duckdb.Error as error:
                 raise QueryError(f"The engine refused a query: {str(error).split(chr(10), 1)[0]}") from error
         return Binding(given, _reads(json.loads(plan), relations))

@@ -16,15 +16,31 @@ from featurestore.graph.resolved import SourceColumn
 from featurestore.graph.sql_text import DIALECT
 from featurestore.graph.view_query import selected_from
 
+_PLAIN_CLAUSES = {"expressions", "from_", "where", "kind"}
+_EXPANDED = (exp.Star, exp.Columns, exp.Query, exp.UDTF, exp.Dot, exp.Lambda, exp.Window, exp.Pivot, exp.Anonymous)
+"""What may read columns that it does not name, or name what is no column."""
 Reads = Mapping[str, frozenset[str]]
 """The columns that the engine reads of each relation."""
 
 
 def query_as_written(draft: DraftView) -> exp.Select | None:
     """The view's columns over its SQL as it was written; None where nothing in it could be read in two ways."""
-    if draft.declaration.sql is None:
+    if draft.declaration.sql is None or _is_plain(draft.written.as_written, draft.written.base):
         return None
     return quote_identifiers(selected_from(draft.written, draft.written.as_written), dialect=DIALECT)
+
+
+def _is_plain(as_written: exp.Query, spelled_out: exp.Query) -> bool:
+    """Whether each name in the SQL is that of a column of its only table, which it has in so many words."""
+    if not isinstance(as_written, exp.Select) or set(filter(as_written.args.get, as_written.args)) - _PLAIN_CLAUSES:
+        return False
+    nodes = [node for node in as_written.walk() if node is not as_written]
+    if sum(isinstance(node, exp.Table) for node in nodes) != 1 or any(isinstance(node, _EXPANDED) for node in nodes):
+        return False
+    aliases = {item.alias.lower() for item in as_written.selects if isinstance(item, exp.Alias)}
+    aliases |= {table.alias_or_name.lower() for table in spelled_out.find_all(exp.Table)}
+    columns = [node for node in nodes if isinstance(node, exp.Column)]
+    return all(not column.table and column.name.lower() not in aliases for column in columns)
 
 
 def other_types(draft: DraftView, found: pa.Schema, as_written: pa.Schema) -> Problem | None:

@@ -148,7 +148,9 @@ class Suspicious(DuckDBEngine):
     [("delay", "reads column 'Gate' of 'flights'"), ("seats", "read in two ways: 'seats' is int32 or string")],
 )
 def test_sql_that_the_engine_takes_for_something_else_is_refused(column: str, part: str) -> None:
-    by_sql = fs.FeatureView("v", entity=TAIL, sql=f"SELECT tail, landed AS event_timestamp, {column} FROM flights")
+    by_sql = fs.FeatureView(
+        "v", entity=TAIL, sql=f"SELECT f.tail, f.landed AS event_timestamp, f.{column} FROM flights AS f"
+    )
 
     with engine(Suspicious) as suspicious, pytest.raises(DefinitionsError, match=part):
         resolve_definitions(Declared(SOURCE, by_sql), Columns(), suspicious)
