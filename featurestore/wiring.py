@@ -211,8 +211,16 @@ def _places(settings: Settings, database: Database) -> OwnPlaces:
         tables=folders[0],
         folders=folders,
         online=_marked_online(settings),
-        is_applied=lambda: SqlCatalog(database).serial() is not None,
+        lacks_tables=lambda: _lacks_tables(
+            SqlCatalog(database), DeltaOfflineStore(settings.path(settings.offline.tables))
+        ),
     )
+
+
+def _lacks_tables(catalog: SqlCatalog, tables: DeltaOfflineStore) -> bool:
+    applied = catalog.current()
+    views = () if applied is None else applied.graph.views
+    return bool(views) and not any(tables.exists(view.table) for view in views)
 
 
 def _marked_online(settings: Settings) -> Place:

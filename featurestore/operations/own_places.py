@@ -16,7 +16,8 @@ from featurestore.ports.identity import IdentityState, Place, ProjectIdentity
 
 @dataclass(frozen=True, slots=True)
 class OwnPlaces:
-    """`identity` as the state has it. `here`: the home of the project that is open. `tables` is among `folders`."""
+    """`identity` as the state has it. `here`: the home of the project that is open. `tables` is among `folders`.
+    `lacks_tables`: whether something is applied, and `tables` has nothing of it."""
 
     state: IdentityState
     state_name: str
@@ -25,7 +26,7 @@ class OwnPlaces:
     tables: Place
     folders: tuple[Place, ...]
     online: Place
-    is_applied: Callable[[], bool]
+    lacks_tables: Callable[[], bool]
 
     def check_folders(self) -> None:
         """Raises ProjectsMixed when one of the folders is another project's. Asks nothing outside of this machine."""
@@ -47,7 +48,7 @@ class OwnPlaces:
         """
         self.check_folders()
         is_marked = self.tables.owner() is not None
-        if not is_marked and self.identity.home != self.here and self.is_applied():
+        if not is_marked and self.identity.home != self.here and self.lacks_tables():
             raise ProjectsMixed(
                 f"{_sentence(self.state_name)} belongs to the project '{self.identity.name}' of {self.identity.home}, "
                 f"and {self.tables.name} has none of its tables. Nothing was written. If this is another project, give "

@@ -128,3 +128,14 @@ def test_a_project_of_an_earlier_release_is_marked_when_it_is_next_written_to(fi
 
     assert ran(first, "backfill", "--recompute").code == 0
     assert sorted(marks) == sorted((first.folder / ".knownat").glob(f"*/{FILE}"))
+
+
+def test_a_project_of_an_earlier_release_is_taken_over_wherever_it_lies(first: SmallProject, tmp_path: Path) -> None:
+    """As a container, which has another host name each time."""
+    for mark in (first.folder / ".knownat").glob(f"*/{FILE}"):
+        mark.unlink()
+
+    moved = SmallProject(first.folder.rename(tmp_path / "elsewhere"))
+
+    assert ran(moved, "backfill", "--recompute").code == 0
+    assert (moved.folder / ".knownat" / "tables" / FILE).is_file()
