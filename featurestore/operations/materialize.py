@@ -106,7 +106,7 @@ def materialize(
         copied_from=since,
         filled_at=max((fill.filled_at for fill in coverage.fills), default=None) if takes_pushes(view) else None,
     )
-    if (moved := moved_before(last)) is not None:
+    if (moved := moved_before(last, now=now)) is not None:
         online.publications.record(online.address, view.table, moved)
     # Before the progress: a run that stops between the two is repeated, and none that was published goes unrecorded.
     online.publications.record(online.address, view.table, run)

@@ -54,10 +54,11 @@ def moved_on(moving: Moving, last: Materialization, offline: OfflineSide, online
     return True
 
 
-def moved_before(last: Materialization | None) -> Publication | None:
+def moved_before(last: Materialization | None, *, now: datetime) -> Publication | None:
     """How far the store was moved on, as a run that changed nothing: said when something changes again, since that
-    waited no longer than from there. Each of those runs could say it, which is a third of what they would do."""
-    if last is None or last.unchanging is None:
+    waited no longer than from there. Each of those runs could say it, which is a third of what they would do. What a
+    clock said that was ahead is not told."""
+    if last is None or last.unchanging is None or last.materialized_at > now:
         return None
     at = last.materialized_at
     return Publication(last.filled_to, at, at, last.version, 0, is_full=False)
