@@ -24,7 +24,7 @@ from featurestore.operations.sides import OfflineSide, OnlineSide
 from featurestore.operations.sources_once import SourcesOnce
 from featurestore.operations.upstream import upstream_versions
 from featurestore.plan.build import Situation, build_plan
-from featurestore.plan.stages import ByEngine, CanFail, ChangeKind, Plan
+from featurestore.plan.stages import ByEngine, CanFail, ChangeKind, LeftBehind, Plan
 from featurestore.plan.usage import DatasetUse
 from featurestore.ports.definitions import DefinitionsReader
 from featurestore.ports.model_usage import ModelUsage
@@ -84,7 +84,20 @@ def make_plan(project: Project, offline: OfflineSide, online: OnlineSide, *, now
     slow = _by_engine(plan, resolved.graph, offline)
     failing = tuple(_can_fail(plan, resolved))
     pinned = _pinned(plan, applied or Graph(), project)
-    return replace(plan, pinned=pinned, late=told, held=held, by_engine=slow, can_fail=failing)
+    left = tuple(_left_behind(applied or Graph(), resolved.graph, offline))
+    return replace(plan, pinned=pinned, late=told, held=held, left_behind=left, by_engine=slow, can_fail=failing)
+
+
+def _left_behind(applied: Graph, wanted: Graph, offline: OfflineSide) -> Iterator[LeftBehind]:
+    """What is in tables that readers see now, is in no source, and will not be in those that take their place."""
+    tables = {view.name: view.table for view in wanted.views}
+    for view in applied.views:
+        if tables.get(view.name, view.table) == view.table:
+            continue
+        if view.keeps_removed:
+            yield LeftBehind(view.name, view.table, None)
+        elif (held := held_rows(view, offline.coverage.coverage(view.table))) is not None:
+            yield LeftBehind(view.name, view.table, held.rows)
 
 
 def _can_fail(plan: Plan, resolved: Resolved) -> Iterator[CanFail]:

@@ -99,6 +99,17 @@ class HeldRows:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftBehind:
+    """What the new table of a changed view will not hold, since it is made of what sources hold now: rows (of a
+    windowed view: tiles) of its present one, `table`."""
+
+    view: str
+    table: str
+    rows: int | None
+    """Those that are gone from the sources; None: all that was captured, of a view that keeps removed rows."""
+
+
+@dataclass(frozen=True, slots=True)
 class ByEngine:
     """An on-demand feature that the batch engine computes, also for lookups, which wait for it; and why."""
 
@@ -132,6 +143,7 @@ class Plan:
     """Rows that this plan leaves out, since they came too late."""
     held: tuple[HeldRows, ...] = ()
     """Rows that stay in tables although they are gone from their sources."""
+    left_behind: tuple[LeftBehind, ...] = ()
     by_engine: tuple[ByEngine, ...] = ()
     """Of the on-demand features that are new or changed, those that make lookups slower."""
     quiet: tuple[QuietTime, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from sdk.cli.held_text import held_lines
+from sdk.cli.held_text import held_lines, left_behind_lines
 from sdk.cli.late_text import late_lines
 from sdk.cli.output import lines
 
@@ -28,6 +28,7 @@ def plan_data(plan: Plan) -> dict[str, object]:
         "pinned": plan.pinned,
         "late": plan.late,
         "held": plan.held,
+        "left_behind": plan.left_behind,
         "by_engine": plan.by_engine,
         "can_fail": plan.can_fail,
     }
@@ -46,6 +47,7 @@ def plan_text(plan: Plan) -> RenderableType:
         *(["", "These keep the features and table versions they have:", *pinned] if pinned else []),
         *(["", *late_lines(plan.late)] if plan.late else []),
         *(["", *held_lines(plan.held)] if plan.held else []),
+        *(["", *left_behind_lines(plan.left_behind)] if plan.left_behind else []),
         *(["", *_by_engine_lines(plan)] if plan.by_engine else []),
         *(["", *_can_fail_lines(plan)] if plan.can_fail else []),
     )

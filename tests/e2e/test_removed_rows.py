@@ -71,6 +71,32 @@ def test_applying_fills_holds_and_says_it(folder: Folder) -> None:
     assert "Held in view: 2 rows" in again.out
 
 
+def test_a_plan_says_which_rows_a_changed_view_leaves_behind(folder: Folder) -> None:
+    command(folder, "run", "--due")
+    assert done("plan", "--project", folder.root, "--json").json["left_behind"] == []
+    folder.define(UPDATED.replace('features=["v"]', 'features=[fs.Feature("v", "v * 2")]'))
+
+    ended = done("plan", "--project", folder.root)
+
+    [left] = done("plan", "--project", folder.root, "--json").json["left_behind"]
+    assert (left["view"], left["rows"]) == ("view", 2)
+    assert f"Left behind in {left['table']}: 2 rows or tiles that are gone from its sources." in ended.out
+    assert command(folder, "apply").code == 0
+    assert folder.trained(NOON, TODAY) is None
+    assert done("plan", "--project", folder.root, "--json").json["left_behind"] == []
+
+
+def test_a_plan_says_that_what_was_captured_is_left_behind(folder: Folder) -> None:
+    kept = UPDATED.replace('event_timestamp="happened"', 'event_timestamp="happened", removed_rows="keep"')
+    folder.define(kept)
+    done("apply", "--project", folder.root)
+    folder.define(kept.replace('features=["v"]', 'features=[fs.Feature("v", "v * 2")]'))
+
+    ended = done("plan", "--project", folder.root)
+
+    assert "what was captured of earlier versions and of rows that are gone." in ended.out
+
+
 def test_the_command_that_is_told_lets_the_rows_go(folder: Folder) -> None:
     command(folder, "run", "--due")
 
