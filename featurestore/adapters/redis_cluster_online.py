@@ -30,7 +30,7 @@ from featurestore.adapters.redis_cluster_reading import ClusterQuestion, result,
 from featurestore.adapters.redis_connections import within
 from featurestore.adapters.redis_fills import encoded_portions, expiries, may_expire, turn_is_over
 from featurestore.adapters.redis_layout import RedisLayout, TableRecord, check_identity
-from featurestore.adapters.row_codec import EncodedRows, RowCodec
+from featurestore.adapters.row_codec import EarlierTable, EncodedRows, RowCodec
 from featurestore.adapters.stored_moments import encode_moment
 from featurestore.ports.online_store import Fill, FillRequest, Key, OnlineTable, TableRead, TableRows, WriteCount
 
@@ -134,10 +134,22 @@ class RedisClusterStore:
         is_whole = is_trusted(guards, guards, generation)
         if not is_whole or not self._script(layout.FINISH, self._layout.record(codec), arguments):
             raise turn_is_over(fill, None)
+        if fill.request.replaces:
+            self._drop_earlier(codec)
 
     def drop(self, table: OnlineTable) -> None:
         codec = self._layout.codec(table)
         self._one(self._layout.record(codec), "UNLINK")
+        self._drop_rows(codec)
+        self._drop_earlier(codec)
+
+    def _drop_earlier(self, codec: RowCodec) -> None:
+        record = self._layout.record(codec.earlier)
+        if self._one(record, "GET") is not None:
+            self._drop_rows(codec.earlier)
+            self._one(record, "UNLINK")  # last: it says that there are rows
+
+    def _drop_rows(self, codec: RowCodec | EarlierTable) -> None:
         for node in self._masters():
             for keys in self._scan(node, codec):
                 self._run([Call(key_slot(key), ("UNLINK", key)) for key in keys], changes=True)
@@ -190,7 +202,7 @@ class RedisClusterStore:
                 break
         return list(sample)
 
-    def _scan(self, node: Node, codec: RowCodec) -> Iterator[list[bytes]]:
+    def _scan(self, node: Node, codec: RowCodec | EarlierTable) -> Iterator[list[bytes]]:
         cursor, pattern = b"0", self._layout.pattern(codec)
         while True:
             cursor, keys = self._ask(node, ("SCAN", cursor, "MATCH", pattern, "COUNT", _KEYS_PER_SCAN))

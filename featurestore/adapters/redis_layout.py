@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 
-from featurestore.adapters.row_codec import CodecCache, RowCodec
+from featurestore.adapters.row_codec import CodecCache, EarlierTable, RowCodec
 from featurestore.adapters.stored_moments import decode_moment, encode_moment
 from featurestore.errors import StoreCorrupted
 from featurestore.ports.online_store import Fill, Filled, Key, OnlineTable, TableRead, TableRows
@@ -166,7 +166,7 @@ class RedisLayout:
     def codec(self, table: OnlineTable) -> RowCodec:
         return self._codecs.of(table)
 
-    def record(self, codec: RowCodec) -> bytes:
+    def record(self, codec: RowCodec | EarlierTable) -> bytes:
         return self._records + codec.digest
 
     def row(self, codec: RowCodec, key: bytes) -> bytes:
@@ -176,7 +176,7 @@ class RedisLayout:
         """The key in the name of a row's key."""
         return codec.decode_key(row[len(self._rows) : -len(codec.digest) - 1])
 
-    def pattern(self, codec: RowCodec) -> bytes:
+    def pattern(self, codec: RowCodec | EarlierTable) -> bytes:
         """A SCAN pattern of the names of the table's rows, and of no other's."""
         return _literal(self._rows) + b"*" + _literal(b"}" + codec.digest)
 

@@ -21,7 +21,7 @@ from featurestore.adapters.redis_fills import encoded_portions, expiries, may_ex
 from featurestore.adapters.redis_layout import FIRST_GENERATION, RedisLayout, TableRecord, check_identity
 from featurestore.adapters.redis_task_calls import TaskCalls
 from featurestore.adapters.redis_thread_calls import ThreadCalls
-from featurestore.adapters.row_codec import EncodedRows, RowCodec
+from featurestore.adapters.row_codec import EarlierTable, EncodedRows, RowCodec
 from featurestore.adapters.stored_moments import encode_moment
 from featurestore.ports.online_store import Fill, FillRequest, Key, OnlineTable, TableRead, TableRows, WriteCount
 
@@ -149,9 +149,21 @@ class RedisOnlineStore:
         with self._asking():
             if not self._finish(keys=[self._layout.record(codec)], args=arguments):
                 raise turn_is_over(fill, None)
+        if fill.request.replaces:
+            self._drop_earlier(codec)
 
     def drop(self, table: OnlineTable) -> None:
         codec = self._layout.codec(table)
+        self._drop(codec)
+        self._drop_earlier(codec)
+
+    def _drop_earlier(self, codec: RowCodec) -> None:
+        with self._asking():
+            is_there = self._writes.exists(self._layout.record(codec.earlier))
+        if is_there:
+            self._drop(codec.earlier)
+
+    def _drop(self, codec: RowCodec | EarlierTable) -> None:
         with self._asking():
             self._unfill(keys=[self._layout.record(codec)])
         for found in self._scan(codec):
@@ -164,7 +176,7 @@ class RedisOnlineStore:
         self._calls.close()
         self._writes.close()
 
-    def _scan(self, codec: RowCodec) -> Iterator[list[bytes]]:
+    def _scan(self, codec: RowCodec | EarlierTable) -> Iterator[list[bytes]]:
         cursor = 0
         pattern = self._layout.pattern(codec)
         while True:

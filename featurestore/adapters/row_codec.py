@@ -50,9 +50,21 @@ KNOWN_AT = slice(12, 20)
 
 _LAYOUT = 3
 """Part of a table's identity: rows of another layout are another table's."""
+_EARLIER_LAYOUT = 2
 _TIMES = (Column("event_timestamp", DType.TIMESTAMP), Column("known_at", DType.TIMESTAMP))
 _ALL_READABLE: Mapping[int, frozenset[int]] = MappingProxyType({})
 _UNREADABLE = (StructError, msgspec.DecodeError, OverflowError, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierTable:
+    """The same table as the release before laid it out. Nobody reads it any more once it has been copied anew."""
+
+    identity: bytes
+
+    @property
+    def digest(self) -> bytes:
+        return _short(self.identity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +81,11 @@ class RowCodec:
 
     def __init__(self, table: OnlineTable) -> None:
         self.table = table
-        self.identity = _identity(table)
+        self.identity = _identity(table, _LAYOUT)
         """Bytes that only tables with the same name and columns share; a msgpack list, so no prefix of another."""
-        self.digest = sha256(self.identity).digest()[:8]
+        self.digest = _short(self.identity)
         """Stands for the identity in keys; a store that uses it keeps the identity beside the marker and compares."""
+        self.earlier = EarlierTable(_identity(table, _EARLIER_LAYOUT))
         self._layout = RowLayout(table.values, _digest(table.values))
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode_key = msgspec.msgpack.Decoder(tuple_type(table.keys, nullable=False)).decode
@@ -184,5 +197,9 @@ def _digest(columns: tuple[Column, ...]) -> bytes:
     return sha256(msgspec.msgpack.encode([(column.name, column.dtype.value) for column in columns])).digest()
 
 
-def _identity(table: OnlineTable) -> bytes:
-    return msgspec.msgpack.encode((_LAYOUT, table.name, _digest(table.keys)[:8] + _digest(table.values)[:8]))
+def _short(identity: bytes) -> bytes:
+    return sha256(identity).digest()[:8]
+
+
+def _identity(table: OnlineTable, layout: int) -> bytes:
+    return msgspec.msgpack.encode((layout, table.name, _digest(table.keys)[:8] + _digest(table.values)[:8]))

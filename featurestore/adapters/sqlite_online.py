@@ -17,7 +17,7 @@ from time import monotonic, sleep
 
 import pyarrow as pa
 
-from featurestore.adapters.row_codec import CodecCache, EncodedRows, RowCodec
+from featurestore.adapters.row_codec import CodecCache, EarlierTable, EncodedRows, RowCodec
 from featurestore.adapters.stored_moments import encode_moment, from_microseconds, to_microseconds
 from featurestore.errors import ConcurrentChange, StoreCorrupted, StoreUnavailable
 from featurestore.ports.online_store import (
@@ -138,13 +138,14 @@ class SqliteOnlineStore:
             table_id = self._table_id(cursor, fill)
             if fill.request.replaces:
                 cursor.execute(_SWEEP, (table_id, *_authority(fill)))
+                _drop(cursor, self._codecs.of(fill.request.table).earlier)
             cursor.execute(_MARK, (table_id, to_microseconds(filled_to)))
 
     def drop(self, table: OnlineTable) -> None:
-        identity = self._codecs.of(table).identity
+        codec = self._codecs.of(table)
         with self._transaction("BEGIN IMMEDIATE") as cursor:
-            cursor.execute(_DROP_ROWS, (identity,))
-            cursor.execute(_DROP_TABLE, (identity,))
+            _drop(cursor, codec)
+            _drop(cursor, codec.earlier)
 
     def close(self) -> None:
         """Close the calling thread's connection; those of other threads close when their threads end."""
@@ -269,6 +270,11 @@ def _read_table(cursor: sqlite3.Cursor, codec: RowCodec, keys: list[bytes]) -> t
     # One statement for each key, prepared once: 2.4 µs each, where IN lists of every length would fill the cache.
     found = (cursor.execute(_READ_ROW, (table_id, key)).fetchone() for key in keys)
     return filled_to, [None if row is None else row[0] for row in found]
+
+
+def _drop(cursor: sqlite3.Cursor, table: RowCodec | EarlierTable) -> None:
+    cursor.execute(_DROP_ROWS, (table.identity,))
+    cursor.execute(_DROP_TABLE, (table.identity,))
 
 
 def _authority(fill: Fill) -> tuple[bytes, bytes]:
