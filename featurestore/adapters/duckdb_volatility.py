@@ -32,6 +32,8 @@ _CLOCK_OF_ONE = "age"
 """Of one argument it is `current_date` minus that, and CONSISTENT to the catalog, as `age` of two rightly is."""
 _SAMPLES = {"tablesample": "TABLESAMPLE", "sample": "USING SAMPLE", "reservoir_quantile": "reservoir_quantile(…)"}
 """Rows or values that are drawn. Of an aggregate the catalog says no more than that it is one."""
+_BY_NAME = {b"'reservoir_quantile'": "reservoir_quantile"}
+"""Aggregates that draw, as the texts by which `list_aggregate` and its other names are told what to call."""
 _SIGNS = frozenset(bytes([sign]) for sign in b"()[]{},.:;+-*/%<>=!|&^~?'0123456789")
 
 
@@ -123,7 +125,8 @@ def _shown(word: _Word) -> str:
 
 
 def _words(sql: str) -> Iterator[_Word]:
-    """The names and keywords, but for quoted names that call nothing: those are columns and tables."""
+    """The names and keywords, but for quoted names that call nothing: those are columns and tables. The text by which
+    an aggregate that draws is called is a name, too."""
     import duckdb
 
     text = sql.encode()
@@ -137,6 +140,8 @@ def _words(sql: str) -> Iterator[_Word]:
         if (calls or not is_quoted) and piece[:1] not in _SIGNS and tokens[place][1].value in kinds:
             arguments = _arguments(pieces, place + 1) if calls else None
             yield _Word(piece.decode().strip('"').lower(), arguments, is_quoted)
+        elif (drawn := _BY_NAME.get(piece.lower())) is not None:
+            yield _Word(drawn, None, is_quoted=False)
 
 
 def _arguments(pieces: list[bytes], opening: int) -> int:

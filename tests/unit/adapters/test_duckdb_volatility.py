@@ -78,6 +78,8 @@ def test_a_macro_is_what_it_calls(connection: duckdb.DuckDBPyConnection) -> None
         ("SELECT * FROM t TABLESAMPLE 10%", ("TABLESAMPLE",)),
         ("SELECT reservoir_quantile(x, 0.5) FROM t USING SAMPLE 5", ("reservoir_quantile(…)", "USING SAMPLE")),
         ('SELECT "sample", \'sample\' FROM t AS "tablesample"', ()),
+        ("SELECT list_aggregate(x, 'reservoir_quantile', 0.5)", ("reservoir_quantile(…)",)),
+        ("SELECT x.list_aggr('Reservoir_Quantile', 0.5), list_aggregate(x, 'sum')", ("reservoir_quantile(…)",)),
         ("SELECT list_transform(x, lambda y: y + random())", ("random()",)),
         ("SELECT sum(x) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW), pi(), error('no')", ()),
         ("SELECT date_trunc('day', a::DATE AT TIME ZONE 'UTC') + INTERVAL '1' DAY, {'a': 1}, [b], MAP {}", ()),
