@@ -20,6 +20,9 @@ _MAX_NESTING = 150
 _FLAT = (exp.Connector, exp.Add, exp.Sub, exp.Mul, exp.Div, exp.DPipe)
 """Chains of these are as deep as they are long, and read without recursion."""
 _MAX_LENGTH = 100_000
+_NO_VALUES = (exp.Distinct, exp.Order)
+_SCHEMAS = {"main", "system", "pg_catalog"}
+"""Of the engine's own functions, which can be called by them: `main.abs(x)`."""
 _OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE}
 _QUOTED = {TokenType.IDENTIFIER, TokenType.STRING}
 _CLOSING = {TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType.END}
@@ -219,7 +222,61 @@ def _parse_one(text: str) -> exp.Expr:
     if len(statements) != 1:
         raise UnreadableSql(f"expected one statement, found {len(statements)}")
     _check_nesting(statements[0])
-    return statements[0]
+    return _with_plain_calls(statements[0])
+
+
+def _with_plain_calls(tree: exp.Expr) -> exp.Expr:
+    """The tree, changed in place, with `x.f(y)` as `f(x, y)`: the parser takes what stands before such a dot for names,
+    where it is a value that reads columns. Each is read again for that, the outer ones first."""
+    while dotted := next(filter(_is_call_of_value, tree.find_all(exp.Dot)), None):
+        dotted.replace(_plain_call(dotted))
+    for column in tree.find_all(exp.Column):
+        if not isinstance(column.this, exp.Identifier | exp.Star):
+            raise _unreadable_call(column)
+    return tree
+
+
+def _plain_call(dotted: exp.Dot) -> exp.Func:
+    call, value = dotted.expression, dotted.this
+    variables = _variables(dotted)
+    if (
+        not isinstance(call, exp.Anonymous)
+        or call.name.upper() == "COLUMNS"
+        or call.find(*_NO_VALUES)
+        # Of longer paths the engine leaves names out, and of a variable's name it makes a column where there is one.
+        or (len(_parts(value)) > _TABLE_AND_COLUMN and not value.find(exp.Func))
+        or any(name.name.lower() in variables for name in value.find_all(exp.Identifier))
+    ):
+        raise _unreadable_call(dotted)
+    try:
+        read = parse_one(value.sql(dialect=DIALECT), dialect=DIALECT)
+        return exp.func(call.name, read, *call.expressions, dialect=DIALECT)
+    except (SqlglotError, ValueError) as error:
+        raise _unreadable_call(dotted) from error
+
+
+def _variables(place: exp.Expr) -> set[str]:
+    """Those of the lambdas and comprehensions around a place, in small letters."""
+    found = set[str]()
+    node = place.parent
+    while node is not None:
+        if isinstance(node, exp.Lambda | exp.Comprehension):
+            found |= {one.name.lower() for one in (*node.expressions, node.expression) if one is not None}
+        node = node.parent
+    return found
+
+
+def _is_call_of_value(dot: exp.Dot) -> bool:
+    """Whether a function is called with what stands before the dot, which may also be the function's schema."""
+    return isinstance(dot.expression, exp.Func) and not {part.name.lower() for part in _parts(dot.this)} <= _SCHEMAS
+
+
+def _parts(dotted: exp.Expr) -> list[exp.Expr]:
+    return [*_parts(dotted.this), dotted.expression] if isinstance(dotted, exp.Dot) else [dotted]
+
+
+def _unreadable_call(call: exp.Expr) -> UnreadableSql:
+    return UnreadableSql(f"{call.sql(dialect=DIALECT)} can not be read with its dot: write f(x, …) instead of x.f(…)")
 
 
 def _check_nesting(tree: exp.Expr) -> None:

@@ -55,6 +55,33 @@ def test_text_that_is_no_expression_is_refused_with_the_reason(text: str, what: 
         parse_expression(text)
 
 
+@pytest.mark.parametrize(
+    ("dotted", "plain"),
+    [
+        ("carrier.upper().contains('a')", "contains(upper(carrier), 'a')"),
+        ("plane.weight.abs()", "abs(plane.weight)"),
+        ("(delay + seats).greatest(seats.abs())", "greatest((delay + seats), abs(seats))"),
+        ("legs.list_transform(lambda x: x + delay).list_sum()", "list_sum(list_transform(legs, lambda x: x + delay))"),
+        ("delay.sum() OVER (PARTITION BY carrier)", "sum(delay) OVER (PARTITION BY carrier)"),
+        ("main.abs(delay)", "main.abs(delay)"),
+    ],
+)  # fmt: skip
+def test_a_call_by_a_dot_is_a_call(dotted: str, plain: str) -> None:
+    assert parse_expression(dotted) == parse_expression(plain)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "delay.sum() FILTER (seats > 0)", "delay.count(DISTINCT seats)", "delay.list(ORDER BY seats)", "delay.nullif()",
+        "flights.plane.weight.abs()", "list_transform(legs, lambda x: x.abs())", "[delay.abs() FOR delay IN legs]",
+    ],
+)  # fmt: skip
+def test_a_call_by_a_dot_that_means_several_things_is_refused(text: str) -> None:
+    with pytest.raises(UnreadableSql, match="can not be read with its dot"):
+        parse_query(f"SELECT {text} AS x FROM flights")
+
+
 def test_what_is_written_for_the_engine_is_not_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     canonical = canonical_sql(parse_expression("extract(hour FROM TIMESTAMPTZ '2024-03-10')"))
 

@@ -179,6 +179,16 @@ def test_a_features_expression_is_one_value_of_one_row(expression: str) -> None:
     assert found[0].startswith("view 'v': feature 'x': ")
 
 
+def test_what_a_function_is_called_on_by_a_dot_is_read() -> None:
+    features = [Feature("x", "carrier.upper().contains('A')"), Feature("y", "(seats + 1).abs()")]
+    source = flights()
+
+    view = resolve(source, FeatureView("v", entity=aircraft(), source=source, features=features)).view("v")
+
+    assert edges(view, "x")["direct"] == ["flights.carrier"]
+    assert edges(view, "y")["direct"] == ["flights.seats"]
+
+
 @pytest.mark.parametrize("operator", [" ^ ", " + ", " / ", " AND NOT 0 < "])
 def test_an_expression_as_deep_as_is_allowed_can_be_computed(operator: str) -> None:
     source = flights()
