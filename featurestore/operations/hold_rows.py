@@ -85,10 +85,11 @@ def _filled(coverage: Coverage, interval: Interval) -> tuple[Holding, ...]:
 
 def _holding_sources(view: ResolvedView, filled: Sequence[Holding], parts: Sequence[FilledPart]) -> tuple[str, ...]:
     """The sources for which rows that are gone are to stay: those that changed since, or for which rows stay already.
-    Where nothing has changed and days are filled again all the same, any source may be why."""
+    Where nothing has changed and days are filled again all the same, any source may be why; so it may where the table
+    has rows of time that is not said to be filled: a clock was put right, or a fill was killed before it said so."""
     holding = {source.name for source in view.sources if holds_removed(source)}
-    if not holding or not filled:
-        return ()
+    if not filled:
+        return tuple(sorted(holding))
     changed = {name for one in filled for name in _losing_sources(view, one, parts)}
     changed |= {name for one in filled for day in one.held for name in day.sources}
     return tuple(sorted(changed & holding))

@@ -20,6 +20,7 @@ from featurestore.operations.audit_report import AuditedView
 from featurestore.operations.clock import check_clock, filled_ahead
 from featurestore.operations.run_due import Due, DueRequest, Refused, run_due
 from featurestore.operations.status import view_statuses
+from featurestore.plan.stages import HeldRows
 from featurestore.spec.aggregate import Aggregate
 from featurestore.spec.dtypes import DType
 from featurestore.spec.entity import Entity
@@ -158,3 +159,19 @@ def test_histories_with_clocks_that_jump_end_like_straight_ones(
             run(jumping, now, set_back=True)
 
         assert answers(jumping, now) == answers(straight, now), step
+
+
+def test_rows_that_are_gone_from_their_source_stay_when_a_clock_is_put_right(
+    tmp_path: Path, engine: DuckDBEngine
+) -> None:
+    project = shop(tmp_path / "shop", engine)
+    append(project, "today", ("c", NOON - HOUR, 5.0))
+    run(project, NOON + 5 * DAY)
+    (project.data / "rows" / "today.parquet").unlink()
+    now = NOON + HOUR
+
+    done = run(project, now, set_back=True)
+
+    assert {one.view: one.rows for one in done if isinstance(one, HeldRows)} == {"latest": 1, "windows": 1}
+    [latest] = project.lookup(project.features("latest:x"), [{"k": "c"}], now).columns
+    assert list(latest.values) == [5.0]
