@@ -237,14 +237,14 @@ def read_settings(folder: Path, overrides: Mapping[str, object] | None = None) -
 
 
 def _unusable_places(settings: Settings) -> Iterator[str]:
-    """Of the folders and files that Knownat itself writes, those that something else is in the way of."""
+    """Of the folders and files that Knownat itself writes, those that something else is in the way of. Not of the
+    serving log, which holds up nothing and tells by itself what it loses."""
     folders = {
         "offline.tables": settings.offline.tables,
         "offline.objects": settings.offline.objects,
         "offline.locks": settings.offline.locks,
         "offline.frames": settings.offline.frames,
         "engine.spill_folder": settings.engine.spill_folder,
-        "serving_log.path": settings.serving_log.path,
     }
     for name, written in folders.items():
         path = settings.path(written)

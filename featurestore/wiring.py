@@ -200,7 +200,7 @@ def _places(settings: Settings, database: Database) -> OwnPlaces:
         (settings.offline.frames, "pushed frames", "[offline] frames"),
         (settings.offline.objects, "spines, results and artifacts", "[offline] objects"),
     ]
-    if settings.serving_log.sample:
+    if settings.path(settings.serving_log.path).is_dir():  # it is made by the first flush, which nothing holds up
         written.append((settings.serving_log.path, "the serving log", "[serving_log] path"))
     folders = tuple(MarkedFolder(settings.path(path), what, setting) for path, what, setting in written)
     return OwnPlaces(

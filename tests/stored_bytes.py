@@ -101,6 +101,12 @@ class RedisBytes:
         return self.namespace.encode() + b":{" + key + b"}" + RowCodec(table).digest
 
 
+def sealed(table: OnlineTable, row: bytes) -> bytes:
+    """The bytes of a row with the check that belongs to them."""
+    [whole] = RowCodec(table)._layout.sealed([row])
+    return whole
+
+
 def encoded(table: OnlineTable, key: Key, row: OnlineRow) -> bytes:
     """A row as the adapters write it."""
     [batch] = rows_of(table, [(*key, row.event_timestamp, row.known_at, *row.values)])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from featurestore.ports.online_store import OnlineTable
+from sdk import open_project
 from tests.command import done, knownat, started
+from tests.stored_bytes import SqliteBytes, sealed
 
 ONE_DAY = {"KNOWNAT_ENGINE__CHUNK_DAYS": "1"}
 
@@ -57,7 +59,7 @@ def spine(shop: Path, name: str, **columns: str | None) -> Path:
 
 
 def test_an_audit_finds_what_was_changed_by_hand(shop: Path) -> None:
-    change_one_row(shop / ".knownat" / "online.sqlite")
+    change_one_row(shop)
 
     ended = knownat("audit", "customer_orders", "--sample", 1000, "--project", shop)
     [view] = knownat("audit", "customer_orders", "--project", shop, "--json").json["views"]
@@ -74,7 +76,7 @@ def test_an_audit_finds_what_was_changed_by_hand(shop: Path) -> None:
 
 def test_an_audit_of_all_views_says_which_differ(shop: Path) -> None:
     clean = done("audit", "--project", shop, "--json").json
-    change_one_row(shop / ".knownat" / "online.sqlite")
+    change_one_row(shop)
 
     ended = knownat("audit", "--project", shop)
     told = knownat("audit", "--project", shop, "--json")
@@ -123,25 +125,25 @@ def test_an_audit_of_several_things_at_once_is_wrong_use(shop: Path, arguments: 
 
 
 def test_materializing_in_full_heals_what_was_changed_by_hand(shop: Path) -> None:
-    change_one_row(shop / ".knownat" / "online.sqlite")
+    change_one_row(shop)
 
     done("materialize", "--full", "--project", shop)
 
     assert done("audit", "customer_orders", "--project", shop).out.startswith("0 differences")
 
 
-def change_one_row(store: Path) -> None:
-    """Change one bit of the last float of one stored row of the view that is all numbers."""
-    with sqlite3.connect(store) as connection:
-        [table] = connection.execute(
-            "SELECT id FROM filled_table WHERE instr(identity, CAST('customer_orders@' AS BLOB)) > 0"
-        ).fetchone()
-        key, value = connection.execute("SELECT key, value FROM stored_row WHERE table_id = ?", (table,)).fetchone()
-        # 24 bytes of generation, times and schema, a byte for the nulls, then the values: the first one's last byte.
-        at = 24 + 1 + 7
-        changed = value[:at] + bytes([value[at] ^ 1]) + value[at + 1 :]
-        connection.execute("UPDATE stored_row SET value = ? WHERE table_id = ? AND key = ?", (changed, table, key))
-    connection.close()
+def change_one_row(shop: Path) -> None:
+    """Change one bit of the first number of one stored row of the view that is all numbers, as somebody who writes to
+    the store does: with a check that is right."""
+    with open_project(shop) as project:
+        current = project._wired.features.project.catalog.current()
+        assert current is not None
+        table = OnlineTable.of(current.graph.view("customer_orders"))
+        [key] = project._wired.features.online.store.sample_keys(table, 1)
+    stored = SqliteBytes(shop / ".knownat" / "online.sqlite")
+    row = bytearray(stored.get(table, key)[:-4])
+    row[20 + 1 + 7] ^= 1  # after generation and times, and a byte for the nulls: the last byte of the first value
+    stored.put(table, key, sealed(table, bytes(row)))
 
 
 def test_a_syntax_error_and_a_wrong_declaration_are_told_together(shop: Path) -> None:

@@ -14,6 +14,8 @@ import pytest
 
 from featurestore.adapters.redis_address import TlsFiles, read_address
 from featurestore.adapters.redis_cluster_online import RedisClusterStore
+from featurestore.adapters.redis_layout import RedisLayout
+from featurestore.adapters.row_codec import RowCodec
 from featurestore.errors import ConcurrentChange, StoreRefused, StoreUnavailable
 from featurestore.ports.online_store import FillRequest, TableRead, WriteCount
 from tests.certificates import Certificates
@@ -287,7 +289,16 @@ def test_marking_fails_where_a_master_was_lost_meanwhile(fresh: RedisCluster) ->
     with opened(fresh.url) as store:
         mark(store, DELAYS, NOON)
         assert filled_to(store, DELAYS) == NOON
-        with fresh.masters()[0].client() as client:
-            client.flushall()
+        flush_one_without(fresh, RedisLayout("knownat").record(RowCodec(DELAYS)))
         with pytest.raises(ConcurrentChange):
             mark(store, DELAYS, after(1))
+
+
+def flush_one_without(cluster: RedisCluster, key: bytes) -> None:
+    """Flush a master that does not have the key."""
+    for node in cluster.masters():
+        with node.client() as client:
+            if not any(name == key for name in client.scan_iter(match=b"*", count=10_000)):
+                client.flushall()
+                return
+    pytest.fail("Every master has the key.")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurestore.adapters.duckdb_engine import DuckDBEngine
-from featurestore.errors import QueryError
+from featurestore.errors import QueryError, SourceError
 from tests.property.catalogue import Choices, declarations
 from tests.property.compared import COMPARED
 from tests.property.examples import IS_DEEP, TIMES, examples
@@ -88,7 +88,7 @@ def test_a_sum_within_a_hop_that_is_too_great_is_an_error_of_filling_it(engine: 
     with small_project(engine) as project:
         project.write("events/all.parquet", too_great("x", 6e19).table())
 
-        with pytest.raises(QueryError, match=r"Overflow|DECIMAL\(38"):
+        with pytest.raises(SourceError, match=r"Overflow|DECIMAL\(38"):
             project.apply(*declarations(UNDELAYED), now=ORIGIN + 40 * HOUR)
 
 

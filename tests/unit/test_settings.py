@@ -192,7 +192,6 @@ def test_a_wrong_value_is_named(tmp_path: Path, text: str, named: str) -> None:
         ("[offline]\nlocks = 'taken'", "offline.locks"),
         ("[offline]\nframes = 'taken'", "offline.frames"),
         ("[engine]\nspill_folder = 'taken'", "engine.spill_folder"),
-        ("[serving_log]\npath = 'taken'", "serving_log.path"),
         ("[state]\npath = 'folder'", "state.path"),
         ("[state]\npath = 'taken/state.sqlite'", "state.path"),
         ("[online]\npath = 'folder'", "online.path"),
