@@ -178,6 +178,7 @@ def wire(settings: Settings, database: Database, usage: ModelUsage, objects: Obj
             address,
             clock,
             _once(places.claim, places.claim_online),
+            places.check,
         ),
         archive=Archive(datasets, shelf),
         locks=FileLocks(settings.path(settings.offline.locks)),

@@ -89,6 +89,7 @@ class Project:
         from featurestore.operations.make_plan import make_plan
 
         features = self._wired.features
+        features.online.check()
         return make_plan(features.project, features.offline, features.online, now=features.clock())
 
     def apply(self, plan: Plan | None = None) -> Iterator[Progress]:
@@ -236,6 +237,7 @@ class Project:
         """
         from featurestore.operations.verify import verify
 
+        self._wired.features.online.check()
         return verify(self._wired.features.premises, deep=deep)
 
     def repair(self) -> Iterator[Restored]:

@@ -31,6 +31,7 @@ from featurestore.ports.model_usage import ModelUsage
 from featurestore.ports.online_store import Filled, OnlineTable, TableRead
 from featurestore.ports.plan_memory import PlanMemory, Remembered
 from featurestore.ports.state import CatalogState, DatasetState
+from featurestore.spec.declarations import Declarations
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +141,11 @@ def _rows_key(view: ResolvedView, resolved: Resolved) -> str:
 
 
 def _resolved(project: Project, offline: OfflineSide, applied: Graph, known: Remembered) -> Resolved:
+    read = _Read(project.definitions.load())
     try:
-        resolved = resolve_definitions(project.definitions, offline.sources, offline.engine, known)
+        resolved = resolve_definitions(read, offline.sources, offline.engine, known)
     except DefinitionsError as error:
-        raise DefinitionsError([*error.problems, *_drift_problems(project, offline, applied)]) from error
+        raise DefinitionsError([*error.problems, *_drift_problems(read, offline, applied)]) from error
     present = {source.name: source.fields for source in resolved.graph.sources}
     same = {view.fingerprint for view in resolved.graph.views}
     if found := [drift for view in applied.views if view.fingerprint in same for drift in drifts(view, present)]:
@@ -151,12 +153,19 @@ def _resolved(project: Project, offline: OfflineSide, applied: Graph, known: Rem
     return resolved
 
 
-def _drift_problems(project: Project, offline: OfflineSide, applied: Graph) -> list[Problem]:
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Definitions that were read already: running their files takes time, and says what they print."""
+
+    declarations: Declarations
+
+    def load(self) -> Declarations:
+        return self.declarations
+
+
+def _drift_problems(read: _Read, offline: OfflineSide, applied: Graph) -> list[Problem]:
     """What may be behind the problems of the definitions: a column that the applied views read is gone."""
-    try:
-        declared = {source.name: source.declared_at for source in complete(project.definitions.load())[0].sources}
-    except DefinitionsError:
-        return []
+    declared = {source.name: source.declared_at for source in complete(read.declarations)[0].sources}
     hint = "bring it back as it was, or change the views"
     found = drifts_of(applied, offline.sources)
     return [Problem(declared[drift.source], str(drift), hint) for drift in found if drift.source in declared]

@@ -41,11 +41,23 @@ class OwnPlaces:
             return
         self._check(self.online, owner)
 
+    def check(self) -> None:
+        """Raises ProjectsMixed when any place, or the state, is another project's. Changes nothing."""
+        self._check_home()
+        self.check_online()
+
     def claim(self) -> None:
         """Before anything is written: make sure that all places but the online store are this project's, and say so.
 
         Raises ProjectsMixed, writing nothing.
         """
+        self._check_home()
+        for place in self.folders:
+            self._check(place, place.claim(self.identity.id))
+        if self.identity.home != self.here:
+            self.state.move(self.here)
+
+    def _check_home(self) -> None:
         self.check_folders()
         is_marked = self.tables.owner() is not None
         if not is_marked and self.identity.home != self.here and self.lacks_tables():
@@ -55,10 +67,6 @@ class OwnPlaces:
                 "it a state of its own ([state] path or url in knownat.toml). If it is that project, moved or on "
                 "another machine, bring its tables here, or name the folder in which they are ([offline] tables)."
             )
-        for place in self.folders:
-            self._check(place, place.claim(self.identity.id))
-        if self.identity.home != self.here:
-            self.state.move(self.here)
 
     def claim_online(self) -> None:
         """As `claim`, of the online store. Raises StoreUnavailable, too."""

@@ -57,3 +57,5 @@ class OnlineSide:
     """Read when the store has been brought up to date: `now` is when the operation began."""
     claim: Callable[[], None] = field(default=lambda: None)
     """Called before rows are written. Raises ProjectsMixed when the store is another project's."""
+    check: Callable[[], None] = field(default=lambda: None)
+    """Called before something is said of what is there. Raises ProjectsMixed when any of it is another project's."""

@@ -147,6 +147,7 @@ def rebuilt(served: ServedFeatures, dataset_id: str) -> Document:
 
 def audited(served: ServedFeatures, view: str, *, sample: int) -> Document:
     """The audit of one applied view. Raises NotMaterialized when it is not online."""
+    served.online.check()
     resolved = served.lookups.applied().graph.view(view)
     found = audit(AuditedView.whole(resolved), sample, _audited_store(served))
     if found.state is not AuditState.COMPARED:
@@ -156,6 +157,7 @@ def audited(served: ServedFeatures, view: str, *, sample: int) -> Document:
 
 def audits(served: ServedFeatures, choice: AuditChoice, *, sample: int) -> Document:
     """The audits of several views. One that is not online is told, not refused."""
+    served.online.check()
     graph = served.lookups.applied().graph
     if choice.service is not None:
         asked = chosen_views(chosen_features(FeatureChoice(service=choice.service), graph))
@@ -205,6 +207,7 @@ def lineage(served: ServedFeatures, urn: str, *, down: bool) -> Document:
 
 
 def status(served: ServedFeatures) -> list[Json]:
+    served.online.check()
     graph = served.lookups.applied().graph
     found = view_statuses(graph, served.offline, served.online, now=served.clock())
     return [status_document(one) for one in found]

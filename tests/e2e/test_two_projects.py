@@ -52,6 +52,8 @@ def test_a_second_project_on_the_same_state_is_refused_and_the_first_stays_whole
     assert str(first.folder) in refused.error["message"]
     assert "[state] path or url" in refused.error["message"]
     assert not list((second.folder / ".knownat").rglob("*.parquet"))
+    for asked in ("plan", "status", "audit", "verify"):
+        assert ran(second, asked).error["code"] == "projects_mixed"
     assert content(first.folder) == before
     assert ran(first, "verify", "--deep").code == 0
     assert ran(first, "plan").json["stages"] == []
@@ -76,6 +78,7 @@ def test_a_folder_of_another_project_is_refused(
 def test_an_online_store_of_another_project_is_neither_written_nor_read(
     tmp_path: Path, second: SmallProject, monkeypatch: pytest.MonkeyPatch, redis_url: str, kind: str
 ) -> None:
+    assert ran(second, "apply").code == 0
     monkeypatch.setenv("KNOWNAT_NAME", f"test-{uuid4().hex}")
     if kind == "redis":
         monkeypatch.setenv("KNOWNAT_ONLINE__URL", redis_url)
@@ -84,13 +87,14 @@ def test_an_online_store_of_another_project_is_neither_written_nor_read(
     first = small_project(tmp_path / "first")
     for command in ("apply", "materialize"):
         assert ran(first, command).code == 0
-    assert ran(second, "apply").code == 0
 
     materialized = ran(second, "materialize")
     looked_up = ran(second, "online", "--service", "shops_v1", "--entity", "shop=alma,basket=1")
 
     assert (materialized.code, materialized.error["code"]) == (1, "projects_mixed")
     assert (looked_up.code, looked_up.error["code"]) == (1, "projects_mixed")
+    for asked in (("status",), ("audit",), ("verify", "--deep"), ("plan",), ("apply",)):
+        assert ran(second, *asked).error["code"] == "projects_mixed"
     assert ran(first, "online", "--service", "shops_v1", "--entity", "shop=alma,basket=1").code == 0
 
 
