@@ -88,6 +88,10 @@ def _bring_up_to_date(
     for chunk in fill_views(FillRequest((view,)), offline, now=now, chunk_days=request.chunk_days, deciding=deciding):
         is_filled = True
         yield chunk
+    if is_filled and view.keeps_removed:
+        # What was captured is known from a moment on that lies after the run's beginning: go on to there.
+        now = max(now, offline.clock())
+        yield from fill_views(FillRequest((view,)), offline, now=now, chunk_days=request.chunk_days)
     if not is_filled:  # state says what it said
         offline = replace(offline, coverage=deciding.coverage)
     if view.lateness is not None and (late := outdated(view, offline, now=now).late):

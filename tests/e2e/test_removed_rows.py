@@ -146,3 +146,17 @@ def test_an_earlier_fingerprint_that_a_model_needs_goes_by_the_present_declarati
     assert (ended.code, ended.json["held"]) == (0, [])
     assert len({view["view"] for view in ended.json["filled"]}) == 1
     assert folder.trained(NOON, TODAY) is None
+
+
+def test_what_a_run_captures_is_online_when_it_ends_though_time_goes_on(folder: Folder) -> None:
+    (folder.root / "knownat.toml").write_text('name = "removing"\n[engine]\nthreads = 1\n')  # the machine's clock
+    folder.define(UPDATED.replace('"happened"', '"happened", removed_rows="keep"'))
+    for command_ in ("apply", "materialize"):
+        done(command_, "--project", folder.root)
+    folder.add("a", happened=TODAY + HOUR, known=NOON, value=11.0)
+
+    done("run", "--due", "--project", folder.root)
+
+    with open_project(folder.root) as project:
+        [answer] = project.client.online(features=["view:v"], entities=[{"k": "a"}]).to_dicts()
+    assert answer == {"view__v": 11.0}
