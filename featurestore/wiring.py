@@ -126,14 +126,7 @@ def wire(settings: Settings, database: Database, usage: ModelUsage, objects: Obj
     """The feature store of these settings, with state in `database`. Raises ProjectsMixed."""
     places = _places(settings, database)
     places.check_folders()
-    spill_folder = settings.path(settings.engine.spill_folder)
-    _make_folder(spill_folder, "engine.spill_folder")
-    engine = DuckDBEngine(
-        memory_limit=settings.engine.memory_limit,
-        threads=settings.engine.threads,
-        spill_folder=spill_folder,
-        understanding_seconds=settings.definitions_seconds,
-    )
+    engine = _engine(settings)
     joins = MergeJoin(threads=settings.engine.threads)
     store, address, open_reader = _online_store(settings)
     tables = settings.path(settings.offline.tables)
@@ -189,6 +182,17 @@ def wire(settings: Settings, database: Database, usage: ModelUsage, objects: Obj
         serving_log=serving_log,
         close=close,
         prepare=_checked(places, engine),
+    )
+
+
+def _engine(settings: Settings) -> DuckDBEngine:
+    spill_folder = settings.path(settings.engine.spill_folder)
+    _make_folder(spill_folder, "engine.spill_folder")
+    return DuckDBEngine(
+        memory_limit=settings.engine.memory_limit,
+        threads=settings.engine.threads,
+        spill_folder=spill_folder,
+        understanding_seconds=settings.definitions_seconds,
     )
 
 
